@@ -36,46 +36,88 @@ static tl_lan_pipe *pipe_new(tl_lantcp *l, const tl_addr *remote)
 
 /* --- who is let in --- */
 
+/* All link-local addresses are of one /64: their link tells more. */
+static tl_lan_origin origin_of(const tl_addr *remote)
+{
+    tl_origin address = tl_origin_address(remote);
+    uint32_t link = tl_addr_is_link_local(remote) ? remote->scope : 0;
+    tl_lan_origin o;
+    memcpy(o.bytes, address.bytes, sizeof address.bytes);
+    memcpy(o.bytes + sizeof address.bytes, &link, sizeof link);
+    return o;
+}
+
+static bool is_of(const tl_lan_pipe *p, const tl_lan_origin *origin)
+{
+    return !p->dialled && memcmp(&p->origin, origin, sizeof *origin) == 0;
+}
+
 typedef struct {
-    size_t n, of_address;
-    tl_lan_pipe *oldest, *oldest_of_address;
+    size_t accepted, unproven; /* of all */
+    size_t accepted_of_origin, unproven_of_origin;
+    tl_lan_pipe *oldest; /* of the origin's unproven ones; NULL: there is none */
 } crowd;
 
-static crowd unproven(const tl_lantcp *l, const tl_addr *remote)
+static crowd crowd_of(const tl_lantcp *l, const tl_lan_origin *origin)
 {
     crowd c = {0};
     tl_lan_pipe *p;
     DL_FOREACH (l->pipes, p) {
+        bool same = is_of(p, origin);
+        c.accepted += !p->dialled;
+        c.accepted_of_origin += same;
         if (tl_lan_pipe_is_known(p))
             continue;
-        bool same = tl_addr_same_ip(&p->remote, remote) && p->remote.scope == remote->scope;
-        c.oldest = c.oldest ? c.oldest : p;
-        c.oldest_of_address = c.oldest_of_address || !same ? c.oldest_of_address : p;
-        c.n++;
-        c.of_address += same;
+        c.unproven++;
+        c.unproven_of_origin += same;
+        c.oldest = c.oldest || !same ? c.oldest : p;
     }
     return c;
 }
 
-/* An address takes its own places only. False: there is no room. */
-static bool make_room(tl_lantcp *l, const tl_addr *remote)
+/* The oldest unproven pipe of the origin that has most of them, once the newcomer of crowd `c` is one of its origin's. So
+ * a flood costs itself. NULL: all are proven. */
+static tl_lan_pipe *of_the_largest(const tl_lantcp *l, const crowd *c)
 {
-    crowd c = unproven(l, remote);
-    if (c.of_address >= TL_LANTCP_OF_ADDRESS)
-        tl_lan_pipe_end(c.oldest_of_address, TL_LANTCP_CROWDED);
-    else if (c.n >= TL_LANTCP_UNPROVEN)
-        tl_lan_pipe_end(c.oldest, TL_LANTCP_CROWDED);
-    return HASH_COUNT(l->by_sock) < TL_LANTCP_MAX;
+    tl_lan_pipe *p, *largest = c->oldest;
+    size_t most = c->oldest ? c->unproven_of_origin + 1 : 0;
+    DL_FOREACH (l->pipes, p) {
+        if (tl_lan_pipe_is_known(p))
+            continue;
+        size_t n = crowd_of(l, &p->origin).unproven_of_origin;
+        if (n > most) {
+            most = n;
+            largest = p;
+        }
+    }
+    return largest;
 }
 
-/* Not as other budgets count IPv6: all link-local addresses are of one /64. */
-static bool may_accept(tl_lantcp *l, const tl_addr *remote)
+/* False: there is no room, and nobody who could make some. */
+static bool make_room(tl_lantcp *l, const tl_lan_origin *origin)
 {
-    uint8_t key[sizeof remote->bytes + sizeof remote->scope];
-    memcpy(key, remote->bytes, sizeof remote->bytes);
-    memcpy(key + sizeof remote->bytes, &remote->scope, sizeof remote->scope);
-    return tl_origin_take(&l->accepts, tl_slice_of(key, sizeof key), TL_LANTCP_ACCEPT_RATE,
-                          TL_LANTCP_ACCEPT_BURST, tl_loop_now(l->loop));
+    crowd c = crowd_of(l, origin);
+    tl_lan_pipe *goes;
+    if (c.accepted_of_origin >= TL_LANTCP_OF_ORIGIN ||
+        c.unproven_of_origin >= TL_LANTCP_UNPROVEN_OF_ORIGIN)
+        goes = c.oldest;
+    else if (c.unproven >= TL_LANTCP_UNPROVEN || c.accepted >= TL_LANTCP_ACCEPTED ||
+             HASH_COUNT(l->by_sock) >= TL_LANTCP_MAX)
+        goes = of_the_largest(l, &c);
+    else
+        return true;
+    if (goes)
+        tl_lan_pipe_end(goes, TL_LANTCP_CROWDED);
+    return goes;
+}
+
+/* The origin's own budget comes first, so that its flood takes no more than that of the budget of all. */
+static bool may_accept(tl_lantcp *l, const tl_lan_origin *origin)
+{
+    tl_time now = tl_loop_now(l->loop);
+    return tl_origin_take(&l->accepts, tl_slice_of(origin->bytes, sizeof origin->bytes),
+                          TL_LANTCP_ACCEPT_RATE, TL_LANTCP_ACCEPT_BURST, now) &&
+           tl_ratelimit_take(&l->accepts_sum, 1, now);
 }
 
 static void refuse(tl_lantcp *l, int fd, tl_lantcp_end why)
@@ -91,7 +133,8 @@ static void on_accept(void *user, int fd, const tl_addr *remote)
         refuse(l, fd, TL_LANTCP_FOREIGN);
         return;
     }
-    if (!may_accept(l, remote) || !make_room(l, remote)) {
+    tl_lan_origin origin = origin_of(remote);
+    if (!may_accept(l, &origin) || !make_room(l, &origin)) {
         refuse(l, fd, TL_LANTCP_CROWDED);
         return;
     }
@@ -100,6 +143,7 @@ static void on_accept(void *user, int fd, const tl_addr *remote)
         refuse(l, fd, TL_LANTCP_CROWDED);
         return;
     }
+    p->origin = origin;
     l->counters.accepted++;
     if (tl_lan_pipe_take_over(p, fd))
         tl_lan_pipe_free(p);
@@ -257,6 +301,8 @@ tl_err tl_lantcp_new(tl_loop *loop, uint16_t port, const tl_lantcp_events *event
     l->loop = loop;
     l->events = *events;
     l->user = user;
+    l->accepts_sum =
+        tl_ratelimit_make(TL_LANTCP_ACCEPT_SUM_RATE, TL_LANTCP_ACCEPT_SUM_BURST, tl_loop_now(loop));
     tl_timer_init(&l->look, loop, on_look, l);
     tl_err e = listen_at(l, port, why);
     if (e == TL_ERR_EXISTS && port)

@@ -5,11 +5,21 @@
  *
  * Only neighbours are answered (the event is_near); whoever else connects is closed at once, and counted.
  *
- *   pipes of nobody known  <= TL_LANTCP_OF_ADDRESS of one address, TL_LANTCP_UNPROVEN in all; the oldest makes room
- *   what one may take      <= TL_LANTCP_PROVE_WITHIN, TL_LANTCP_UNPROVEN_BYTES, TL_LANTCP_GARBAGE frames of no kind
- *   pipes of one node      <= TL_LANTCP_OF_NODE; of all together <= TL_LANTCP_MAX
- *   accepted of an address <= TL_LANTCP_ACCEPT_BURST + TL_LANTCP_ACCEPT_RATE x seconds
- *   memory of a pipe       <= TL_LANTCP_OUT_MAX to be sent, and one unfinished frame                       */
+ * What comes is counted by origin: an IPv4 address, or an IPv6 /64 on its link, since one machine has as many addresses
+ * of it as it likes. A node that a machine makes up costs it nothing, so proven ones count for their origin, too. An
+ * origin at its bound takes its own places. Where all origins together are at theirs, the oldest unproven pipe of the
+ * origin that holds most of them makes room. A proven pipe never does.
+ *
+ *   accepted pipes of an origin  <= TL_LANTCP_OF_ORIGIN, unproven ones <= TL_LANTCP_UNPROVEN_OF_ORIGIN
+ *   accepted pipes of all        <= TL_LANTCP_ACCEPTED, unproven ones <= TL_LANTCP_UNPROVEN
+ *   accepted of an origin in t s <= TL_LANTCP_ACCEPT_BURST + TL_LANTCP_ACCEPT_RATE x t
+ *   accepted of all in t s       <= TL_LANTCP_ACCEPT_SUM_BURST + TL_LANTCP_ACCEPT_SUM_RATE x t
+ *   what an unproven one takes   <= TL_LANTCP_PROVE_WITHIN, TL_LANTCP_UNPROVEN_BYTES, TL_LANTCP_GARBAGE frames of no kind
+ *   pipes of one node            <= TL_LANTCP_OF_NODE; of all together, dialled ones too, <= TL_LANTCP_MAX
+ *   memory of a pipe             <= TL_LANTCP_OUT_MAX to be sent, and one unfinished frame
+ *
+ * So in any flood an unproven pipe has at least 2 s once the bursts are spent (places / rate), and a handshake between
+ * neighbours takes milliseconds. */
 #ifndef TL_NET_LANTCP_H
 #define TL_NET_LANTCP_H
 
@@ -17,20 +27,24 @@
 #include "io/loop.h"
 #include "nat/candidate.h"
 
-#define TL_LANTCP_MAX            192
-#define TL_LANTCP_UNPROVEN       64
-#define TL_LANTCP_OF_ADDRESS     8 /* two nodes behind one address dial each of our addresses */
-#define TL_LANTCP_OF_NODE        6
-#define TL_LANTCP_ACCEPT_RATE    4
-#define TL_LANTCP_ACCEPT_BURST   16
-#define TL_LANTCP_PROVE_WITHIN   (5 * TL_SEC)
-#define TL_LANTCP_UNPROVEN_BYTES (32 * 1024) /* a handshake and its checks take a few */
-#define TL_LANTCP_GARBAGE        4
-#define TL_LANTCP_DIAL_WITHIN    (3 * TL_SEC)
-#define TL_LANTCP_FRAME_WITHIN   (5 * TL_SEC)  /* a frame that has begun is whole by then */
-#define TL_LANTCP_SILENT_MAX     (90 * TL_SEC) /* three keepalives of a way that is kept */
-#define TL_LANTCP_FULL           (192 * 1024)  /* to be sent: from here on QUIC waits */
-#define TL_LANTCP_OUT_MAX        (384 * 1024)  /* beyond this, datagrams are dropped */
+#define TL_LANTCP_MAX                192
+#define TL_LANTCP_ACCEPTED           160 /* the rest is for those that we dial */
+#define TL_LANTCP_OF_ORIGIN          40 /* the addresses of one machine are of about three origins */
+#define TL_LANTCP_UNPROVEN           64
+#define TL_LANTCP_UNPROVEN_OF_ORIGIN 16 /* a network of IPv6 alone is one origin */
+#define TL_LANTCP_OF_NODE            6
+#define TL_LANTCP_ACCEPT_RATE        8
+#define TL_LANTCP_ACCEPT_BURST       32
+#define TL_LANTCP_ACCEPT_SUM_RATE    32
+#define TL_LANTCP_ACCEPT_SUM_BURST   128
+#define TL_LANTCP_PROVE_WITHIN       (5 * TL_SEC)
+#define TL_LANTCP_UNPROVEN_BYTES     (32 * 1024) /* a handshake and its checks take a few */
+#define TL_LANTCP_GARBAGE            4
+#define TL_LANTCP_DIAL_WITHIN        (3 * TL_SEC)
+#define TL_LANTCP_FRAME_WITHIN       (5 * TL_SEC)  /* a frame that has begun is whole by then */
+#define TL_LANTCP_SILENT_MAX         (90 * TL_SEC) /* three keepalives of a way that is kept */
+#define TL_LANTCP_FULL               (192 * 1024)  /* to be sent: from here on QUIC waits */
+#define TL_LANTCP_OUT_MAX            (384 * 1024)  /* beyond this, datagrams are dropped */
 
 typedef struct tl_lantcp tl_lantcp;
 
@@ -53,7 +67,7 @@ typedef enum {
     TL_LANTCP_ENDED,   /* by the other side, or by us, in good order */
     TL_LANTCP_BROKEN,  /* the connection broke, or could not be made */
     TL_LANTCP_FOREIGN, /* from outside the local network */
-    TL_LANTCP_CROWDED, /* too many of one address, of one node, or in all */
+    TL_LANTCP_CROWDED, /* too many of one origin, of one node, or in all */
     TL_LANTCP_UNKNOWN, /* it did not prove in time who it is */
     TL_LANTCP_SLOW,    /* a frame was not finished in time */
     TL_LANTCP_SILENT,

@@ -4,6 +4,7 @@
 #define TL_NET_LANTCP_STATE_H
 
 #include "base/origin.h"
+#include "base/ratelimit.h"
 #include "base/table.h"
 #include "io/dial.h"
 #include "io/sendqueue.h"
@@ -13,13 +14,19 @@
 
 #define TL_LANTCP_SCRATCH 65536 /* what one read takes; shared by all pipes */
 
+/* Whose places a pipe takes (net/lantcp.h). Compared as bytes. */
+typedef struct {
+    uint8_t bytes[sizeof(tl_origin) + sizeof(uint32_t)];
+} tl_lan_origin;
+
 typedef struct tl_lan_pipe tl_lan_pipe;
 
 struct tl_lan_pipe {
     tl_lantcp *lan;
     tl_sock sock;
     tl_addr remote, local;
-    tl_node_id node; /* whom we dialled, or who it has proven to be */
+    tl_lan_origin origin; /* of one that was accepted */
+    tl_node_id node;      /* whom we dialled, or who it has proven to be */
     bool dialled, open, proven, wants_write;
     bool over; /* its node has too many; it is closed in the next turn of the loop */
     tl_dial *dial;
@@ -44,6 +51,7 @@ struct tl_lantcp {
     tl_lan_pipe *pipes, *by_sock;
     tl_sock next_sock;
     tl_origin_budgets accepts;
+    tl_ratelimit accepts_sum;
     tl_timer look;
     /* The pipe whose bytes are being handed out; NULL: it was closed meanwhile. */
     tl_lan_pipe *reading;

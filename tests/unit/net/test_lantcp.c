@@ -316,47 +316,6 @@ static void who_has_not_proven_who_he_is_may_send_little_and_who_has_may_send_mo
     close(fd);
 }
 
-static bool two_accepted_all(void)
-{
-    const tl_lantcp_counters *c = tl_lantcp_counted(two.lan);
-    return c->accepted + c->ends[TL_LANTCP_CROWDED] - two.closes >= TL_LANTCP_OF_ADDRESS + 4;
-}
-
-static void of_one_address_the_oldest_stranger_makes_room(void **state)
-{
-    int fds[TL_LANTCP_OF_ADDRESS + 4];
-    size_t proven;
-    (void)state;
-    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
-        fds[i] = raw_connect();
-    run_until(two_accepted_all);
-    assert_int_equal(tl_lantcp_count(two.lan, &proven), TL_LANTCP_OF_ADDRESS);
-    assert_int_equal(proven, 0);
-    assert_int_equal(two.closes, 4);
-    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
-        close(fds[i]);
-}
-
-static unsigned dialled;
-
-static bool two_refused_some(void)
-{
-    const tl_lantcp_counters *c = tl_lantcp_counted(two.lan);
-    return c->accepted + c->ends[TL_LANTCP_CROWDED] >= dialled;
-}
-
-/* It gains one in a quarter of a second: on the slowest machine these 60 do not take 8 s. */
-static void one_address_is_accepted_so_often(void **state)
-{
-    (void)state;
-    for (dialled = 1; dialled <= 60; dialled++) {
-        int fd = raw_connect();
-        run_until(two_refused_some);
-        close(fd);
-    }
-    assert_in_range(tl_lantcp_counted(two.lan)->accepted, TL_LANTCP_ACCEPT_BURST, 50);
-}
-
 /* --- a reader that does not read --- */
 
 static int reader = -1;
@@ -436,8 +395,6 @@ int main(void)
         TEST(a_frame_over_the_largest_size_ends_the_pipe),
         TEST(frames_of_no_kind_end_the_pipe_after_some_and_one_does_not),
         TEST(who_has_not_proven_who_he_is_may_send_little_and_who_has_may_send_more),
-        TEST(of_one_address_the_oldest_stranger_makes_room),
-        TEST(one_address_is_accepted_so_often),
         TEST(a_pipe_that_is_full_says_so_drops_the_rest_and_takes_more_later),
         TEST(our_addresses_that_are_gone_take_their_pipes_along),
     };
