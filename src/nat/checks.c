@@ -32,6 +32,7 @@ tl_err tl_checks_new(const tl_checks_config *config, tl_checks **ret_checks)
     c->sock4 = config->sock4;
     c->sock6 = config->sock6;
     c->attempt_left = TL_CHECKS_ATTEMPT_MAX;
+    c->beside_at = TL_NEVER;
     tl_checks_set_keepalive(c, config->keepalive);
     *ret_checks = c;
     return TL_OK;
@@ -67,7 +68,7 @@ const char *tl_checks_session(const tl_checks *c)
 /* When something is to be done, apart from what waits to be drained. */
 static tl_time due_at(const tl_checks *c)
 {
-    tl_time due = TL_NEVER;
+    tl_time due = c->beside_at;
     for (size_t i = 0; i < c->n; i++) {
         const check_side *x = &c->sides[i];
         bool paced = !x->at_once && !c->pairs[i].answered && x->next_at < c->pace_at;
@@ -109,9 +110,45 @@ void tl_check_on_time(tl_checks *c, tl_time now)
     refill(c, now);
 }
 
+static bool is_signalled(const tl_pair *p)
+{
+    return p->kind != TL_CANDIDATE_PEER_REFLEXIVE;
+}
+
+/* Does a pipe to this address answer? */
+static bool is_beside_pipe(const tl_checks *c, const tl_addr *remote)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        const tl_pair *p = &c->pairs[i];
+        if (tl_sock_is_pipe(p->sock) && p->state == TL_PAIR_VALID &&
+            tl_addr_same_ip(&p->remote, remote))
+            return true;
+    }
+    return false;
+}
+
+/* What kept UDP away may be gone, and nobody tells of that. A pair that was valid once needs none of this: it is lost, and
+ * asked now and then. */
+static void ask_beside(tl_checks *c, tl_time now)
+{
+    bool any = false;
+    for (size_t i = 0; i < c->n; i++) {
+        const tl_pair *p = &c->pairs[i];
+        bool pipe = tl_sock_is_pipe(p->sock);
+        any |= pipe && p->state == TL_PAIR_VALID;
+        if (!pipe && p->sock && p->state == TL_PAIR_FAILED && is_signalled(p) &&
+            is_beside_pipe(c, &p->remote))
+            tl_check_once_more(c, i, now);
+    }
+    c->beside_pause = tl_time_min(2 * c->beside_pause, CHECK_BESIDE_MAX);
+    c->beside_at = any ? now + c->beside_pause : TL_NEVER;
+}
+
 void tl_checks_on_timer(tl_checks *c, tl_time now)
 {
     tl_check_on_time(c, now);
+    if (now >= c->beside_at)
+        ask_beside(c, now);
     for (size_t i = 0; i < c->n; i++)
         tl_check_judge(c, i, now);
     if (c->search && tl_birthday_over(c->search, now))
@@ -133,11 +170,6 @@ tl_time tl_checks_expiry(const tl_checks *c)
 static tl_sock sock_for(const tl_checks *c, const tl_addr *remote)
 {
     return remote->family == TL_ADDR_V6 ? c->sock6 : c->sock4;
-}
-
-static bool is_signalled(const tl_pair *p)
-{
-    return p->kind != TL_CANDIDATE_PEER_REFLEXIVE;
 }
 
 /* Forgets a candidate of an earlier attempt that is not in use: what the peer says of itself now is
@@ -286,6 +318,8 @@ void tl_checks_restart(tl_checks *c, tl_sock sock4, tl_sock sock6, tl_time now)
     c->sock6 = sock6;
     c->attempt++;
     begin(c, now);
+    if (c->beside_at != TL_NEVER)
+        tl_check_beside_begin(c, now);
     for (size_t i = 0; i < c->n; i++) {
         tl_sock sock = c->pairs[i].sock;
         tl_sock base = tl_sock_base(sock);

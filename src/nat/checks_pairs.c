@@ -65,6 +65,12 @@ static bool is_legal(tl_pair_state from, tl_pair_state to)
     return false;
 }
 
+void tl_check_beside_begin(tl_checks *c, tl_time now)
+{
+    c->beside_pause = CHECK_BESIDE_FIRST;
+    c->beside_at = now + c->beside_pause;
+}
+
 static void set_state(tl_checks *c, size_t i, tl_pair_state state, tl_time now)
 {
     tl_pair *p = &c->pairs[i];
@@ -82,6 +88,8 @@ static void set_state(tl_checks *c, size_t i, tl_pair_state state, tl_time now)
         x->confirms = CHECK_CONFIRMS;
         if (!x->paced)
             p->pace = TL_PACE_KEEP;
+        if (tl_sock_is_pipe(p->sock) && c->beside_at == TL_NEVER)
+            tl_check_beside_begin(c, now);
         tl_check_event(c, TL_CHECKS_VALID, p->id);
         break;
     case TL_PAIR_LOST:
@@ -233,6 +241,15 @@ void tl_check_schedule(tl_checks *c, size_t i, tl_time now)
 void tl_check_give_up(tl_checks *c, size_t i)
 {
     set_state(c, i, TL_PAIR_FAILED, 0);
+}
+
+void tl_check_once_more(tl_checks *c, size_t i, tl_time now)
+{
+    check_side *x = &c->sides[i];
+    assert(c->pairs[i].state == TL_PAIR_FAILED && c->pairs[i].sock);
+    x->allow = 1;
+    x->tries = 0;
+    x->next_at = now;
 }
 
 /* An address that failed some time ago may be the peer's by now. */

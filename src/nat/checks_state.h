@@ -34,6 +34,11 @@
 #define CHECK_LOST_LATE       (25 * TL_SEC) /* and how often after that */
 /* Then an address that a check taught us is forgotten. */
 #define CHECK_GIVE_UP         (10 * TL_MIN)
+/* Where a pipe to an address answers, UDP to that address, which did not, is asked again: one packet, after so long,
+ * then after twice as long each time. Both sides do so at about the same times, which is what opens two firewalls
+ * that let in what was asked for. */
+#define CHECK_BESIDE_FIRST    (30 * TL_SEC)
+#define CHECK_BESIDE_MAX      (10 * TL_MIN)
 #define CHECK_TXNS            24  /* questions in flight over one pair: those of two timeouts */
 #define CHECK_SEEN            128 /* requests remembered: 32 s of TL_PACE_ACTIVE */
 #define CHECK_EVENTS          (2 * TL_CHECKS_PAIRS_MAX) /* between two drains */
@@ -88,6 +93,8 @@ struct tl_checks {
     unsigned attempt_left; /* of TL_CHECKS_ATTEMPT_MAX */
     tl_time refilled_at;
     tl_time pace_at; /* no new probe before */
+    tl_time beside_at,
+        beside_pause; /* when UDP beside a pipe is asked again; TL_NEVER: no pipe answers */
 
     tl_birthday *search;
     uint16_t hit; /* the pair that the search keeps to at present; 0: none */
@@ -134,6 +141,10 @@ void tl_check_give_up(tl_checks *c, size_t i);
 void tl_check_forget(tl_checks *c, size_t i);
 /* Its socket is gone for good. */
 void tl_check_drop(tl_checks *c, size_t i, tl_time now);
+/* One that failed is asked once more, with one packet. */
+void tl_check_once_more(tl_checks *c, size_t i, tl_time now);
+/* The network changed, or a pipe answers: UDP beside pipes is asked again from here on as at first. */
+void tl_check_beside_begin(tl_checks *c, tl_time now);
 /* A restart: the pair is asked anew, over the socket that is now its own (0: none). */
 void tl_check_renew(tl_checks *c, size_t i, tl_sock sock, tl_time now);
 /* A packet that is not authenticated says that the peer is there. */

@@ -106,6 +106,26 @@ static void tcp_is_taken_where_only_it_passes_and_the_relay_is_passed_by(void **
     }
 }
 
+static void udp_that_passes_after_all_takes_over_from_tcp(void **state)
+{
+    world w;
+    (void)state;
+    for (uint64_t seed = 51; seed <= 55; seed++) {
+        world_new(&w, seed, false);
+        ask(&w);
+        assert_string_equal(way_of(&w, 0), "lan tcp");
+        sim_run_for(w.s.sim, 4 * TL_SEC); /* its packets are spent */
+        udp_passes(&w, true);
+        sim_run_for(w.s.sim, 12 * TL_SEC); /* nobody tells of it */
+        assert_string_equal(way_of(&w, 0), "lan tcp");
+        finish(&w, 500 * TL_MS);
+        sim_run_for(w.s.sim, 15 * TL_SEC);
+        assert_string_equal(way_of(&w, 0), "lan udp");
+        assert_string_equal(way_of(&w, 1), "lan udp");
+        world_free(&w);
+    }
+}
+
 static void an_answer_goes_from_udp_to_tcp_and_on_to_the_relay(void **state)
 {
     world w;
@@ -173,6 +193,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(udp_is_taken_where_both_pass),
         cmocka_unit_test(tcp_is_taken_where_only_it_passes_and_the_relay_is_passed_by),
+        cmocka_unit_test(udp_that_passes_after_all_takes_over_from_tcp),
         cmocka_unit_test(an_answer_goes_from_udp_to_tcp_and_on_to_the_relay),
         cmocka_unit_test(a_closed_connection_is_left_at_once),
         cmocka_unit_test(an_answer_comes_back_from_the_relay_when_the_local_network_is_there),
