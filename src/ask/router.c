@@ -182,6 +182,26 @@ static bool serves_nothing(const tl_route *x)
     return p && tl_peers_facts(x->router->peers, p, &facts) && !tl_route_serves(x, p);
 }
 
+/* No relay was asked, for that cause. Where the local network was looked through, that comes first. */
+static void say_unreached(const tl_route *x, const char *cause, char *ret, size_t cap)
+{
+    const tl_router *r = x->router;
+    bool near = r->world.has_near && r->world.has_near(r->user);
+    const char *nobody = near ? "nobody on the local network" : "nobody known";
+    char peer[TL_NODE_ID_HEX + 1];
+    tl_node_id_write(peer, &x->ask.peer);
+    if (near && x->ask.has_peer)
+        snprintf(ret, cap,
+                 "the peer %.16s is not found on the local network, and no relay can be asked: "
+                 "%.500s",
+                 peer, cause);
+    else if (tl_route_is_auto(x))
+        snprintf(ret, cap, "%s shares a model, and no relay can be asked: %.500s", nobody, cause);
+    else
+        snprintf(ret, cap, "%s serves \"%.100s\", and no relay can be asked: %.500s", nobody,
+                 x->ask.model, cause);
+}
+
 static void no_provider(tl_route *x)
 {
     tl_router *r = x->router;
@@ -214,14 +234,7 @@ static void no_provider(tl_route *x)
     } else if (local[0] && relay && !x->ask.has_peer) {
         tl_route_fail(x, TL_FAIL_BACKEND_UNREACHABLE, local);
     } else if (relay || !x->searched) {
-        const char *cause = relay ? relay : r->world.relay_error(r->user);
-        if (tl_route_is_auto(x))
-            snprintf(text, sizeof text,
-                     "nobody known shares a model, and no relay can be asked: %.500s", cause);
-        else
-            snprintf(text, sizeof text,
-                     "nobody known serves \"%.100s\", and no relay can be asked: %.500s",
-                     x->ask.model, cause);
+        say_unreached(x, relay ? relay : r->world.relay_error(r->user), text, sizeof text);
         tl_route_fail(x, TL_FAIL_NO_PROVIDER, text);
     } else if (x->ask.has_peer) {
         tl_node_id_write(peer, &x->ask.peer);

@@ -57,10 +57,11 @@ typedef struct {
     void (*on_done)(void *user, const tl_ask *ask, const tl_answer_head *head, tl_fail fail);
     /* Asks a node that speaks the old protocol alone, in clear. NULL: none is ever asked. */
     tl_ask_fn ask_old;
-    /* The local network; both NULL: there is none. Connects to its nodes of which nobody knows what they serve. True:
-     * tl_router_on_near_over follows, and tl_router_on_hello before it. Is that peer there? */
+    /* The local network; all NULL: there is none. Connects to its nodes of which nobody knows what they serve. True:
+     * tl_router_on_near_over follows, and tl_router_on_hello before it. Is that peer there? Are nodes found there at all? */
     bool (*look_near)(void *user);
     bool (*is_near)(void *user, const tl_node_id *peer);
+    bool (*has_near)(void *user);
 } tl_router_world;
 
 typedef struct {

@@ -150,6 +150,8 @@ int tl_cmd_netcheck(tl_cli *cli, const tl_args *args)
     print_addresses("interfaces", json_object_get(c, "interfaces"), "name");
     print_addresses("candidates", json_object_get(c, "candidates"), "kind");
     print_servers(json_object_get(c, "stun"), error);
+    if (tl_daemon_is_offline(c))
+        tl_daemon_tell_offline();
     json_decref(c);
     return TL_EXIT_OK;
 }

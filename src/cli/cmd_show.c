@@ -242,6 +242,8 @@ int tl_cmd_status(tl_cli *cli, const tl_args *args)
     print_wan(wan);
     tl_out_line("node", tl_json_string(s, "node_id", ""));
     tl_out_line("name", tl_json_string(s, "display_name", ""));
+    if (tl_daemon_is_offline(s))
+        tl_out_line("network", "none: no interface has an address. See: teale doctor");
     tl_nattext_status(nat, nat_line);
     tl_out_line("nat",
                 tl_json_bool(wan, "enabled", false) ? nat_line : "not asked: wan_enabled is false");

@@ -218,12 +218,31 @@ bool tl_daemon_is_on_lan(const json_t *status)
     return strcmp(by, "off") != 0 && strcmp(by, "failed") != 0;
 }
 
+bool tl_daemon_is_offline(const json_t *status)
+{
+    return tl_json_bool(status, "offline", false);
+}
+
+void tl_daemon_tell_offline(void)
+{
+    tl_out_note("This machine has no network: no interface has an address. Connect it to one; the "
+                "node notices by itself.");
+}
+
+bool tl_daemon_can_look(const json_t *status)
+{
+    return tl_json_bool(json_object_get(status, "wan"), "enabled", false) ||
+           (tl_daemon_is_on_lan(status) && !tl_daemon_is_offline(status));
+}
+
 void tl_daemon_tell_no_model(const json_t *status)
 {
     const json_t *wan = json_object_get(status, "wan");
     tl_buf url = {0}, error = {0};
     bool wan_on = tl_json_bool(wan, "enabled", false);
-    if (!wan_on && tl_daemon_is_on_lan(status))
+    if (!wan_on && tl_daemon_is_offline(status))
+        tl_daemon_tell_offline();
+    else if (!wan_on && tl_daemon_is_on_lan(status))
         tl_out_note("No model is known yet: this node finds others on the local network alone, and "
                     "%.0f are announced there now. A question asks them: teale chat \"Why is the "
                     "sky blue?\"",
@@ -231,7 +250,8 @@ void tl_daemon_tell_no_model(const json_t *status)
     else if (!wan_on)
         tl_out_note("No model can be asked: no relay is used. Name one on which others share a "
                     "model (teale down, then teale up --relay URL), or share a model server of "
-                    "this machine (--share URL).");
+                    "this machine (--share URL). Machines on the same local network need no relay: "
+                    "teale config set lan_enabled true");
     else if (!strcmp(tl_json_string(wan, "state", ""), "none"))
         tl_out_note("No model can be asked: no relay is set, and no node that shares one is known. "
                     "Connect to one by its ID, of 64 digits: teale ping NODE_ID");
@@ -275,7 +295,10 @@ static int explain_no_provider(const tl_cli *cli)
     int code = TL_EXIT_FAILED;
     const json_t *wan = json_object_get(status, "wan");
     bool here = json_array_size(json_object_get(json_object_get(status, "backend"), "models")) > 0;
-    if (wan && !here && !tl_json_bool(wan, "enabled", false)) {
+    if (!here && tl_daemon_is_offline(status) && !tl_json_bool(wan, "enabled", false)) {
+        tl_daemon_tell_offline();
+        code = TL_EXIT_UNREACHABLE;
+    } else if (wan && !here && !tl_json_bool(wan, "enabled", false)) {
         tl_out_note("No relay is used: teale down, then teale up --relay URL. Or share a model "
                     "server of this machine: --share URL");
     } else if (tl_json_bool(wan, "enabled", false) &&

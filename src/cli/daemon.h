@@ -50,6 +50,12 @@ int tl_daemon_get(const tl_cli *cli, const char *path, tl_time timeout, json_t *
 bool tl_daemon_setting_changed(const tl_cli *cli, const char *key);
 /* Does the node find others on the local network, as its status says? */
 bool tl_daemon_is_on_lan(const json_t *status);
+/* Has its machine no network, as its status says? */
+bool tl_daemon_is_offline(const json_t *status);
+/* Prints that, and what to do. */
+void tl_daemon_tell_offline(void);
+/* Can the node look for others anywhere? */
+bool tl_daemon_can_look(const json_t *status);
 /* Prints why no model can be asked, as the answer of /control/status shows it. */
 void tl_daemon_tell_no_model(const json_t *status);
 /* Prints which models of share_models the model server of a running daemon does not serve. */

@@ -176,7 +176,9 @@ static void show_network(const json_t *status)
 {
     char text[TL_NATTEXT_MAX];
     if (!tl_json_bool(json_object_get(status, "wan"), "enabled", false)) {
-        if (tl_daemon_is_on_lan(status))
+        if (tl_daemon_is_offline(status))
+            tl_progress_done(4, STEPS, "network", "none: no interface has an address");
+        else if (tl_daemon_is_on_lan(status))
             tl_progress_done(4, STEPS, "network",
                              "the local network alone; %.0f nodes are announced there",
                              tl_json_number(json_object_get(status, "lan"), "nodes", 0));
@@ -295,6 +297,8 @@ static void conclude_asking(const tl_cli *cli, const json_t *status)
         tl_out_note("Next: teale ptn create family && teale ptn invite family");
     else if (can_ask(cli))
         tl_out_note("Next: teale chat \"Why is the sky blue?\"");
+    else if (tl_daemon_is_offline(status))
+        return; /* that is told, and what to do */
     else if (!tl_json_bool(wan, "enabled", false) && tl_daemon_is_on_lan(status))
         tl_daemon_tell_no_model(status);
     else if (!tl_json_bool(wan, "enabled", false))
@@ -339,6 +343,10 @@ int tl_upshow_running(const json_t *status)
     tl_buf_clear(&relay);
     tl_buf_clear(&error);
     int sharing = conclude_sharing(status);
+    if (tl_daemon_is_offline(status)) {
+        tl_daemon_tell_offline();
+        code = code ? code : TL_EXIT_UNREACHABLE;
+    }
     return code ? code : sharing;
 }
 
@@ -380,6 +388,10 @@ int tl_upshow(const tl_cli *cli, const char *new_key, bool in_clear, tl_time tim
                         ? "The node runs, and goes on as soon as there is a network. See: teale "
                           "doctor"
                         : "The node runs and keeps trying to reach the relay. See: teale status");
+    if (tl_daemon_is_offline(status)) {
+        tl_daemon_tell_offline();
+        relay = relay ? relay : TL_EXIT_UNREACHABLE;
+    }
     conclude_asking(cli, status);
     if (cli->json)
         tl_out_json(status);

@@ -73,6 +73,7 @@ TL_CHECK tl_err tl_node_lan_send(tl_node *n, tl_sock pipe, const uint8_t *data, 
 /* As tl_router_world has them. */
 bool tl_node_lan_look(void *user);
 bool tl_node_lan_is_near(void *user, const tl_node_id *peer);
+bool tl_node_lan_has_near(void *user);
 /* Our interfaces, or those whom we know, are others now. */
 void tl_node_lan_network_changed(tl_node *n);
 void tl_node_lan_known_changed(tl_node *n);

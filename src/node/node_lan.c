@@ -3,6 +3,7 @@
  * (docs/protocol.md "On the local network"). */
 #include "node/lan_state.h"
 #include "node/names.h"
+#include "node/unreached.h"
 
 #include "base/log.h"
 #include "net/kinds.h"
@@ -303,6 +304,12 @@ tl_err tl_node_lan_send(tl_node *n, tl_sock pipe, const uint8_t *data, size_t le
 bool tl_node_lan_is_near(void *user, const tl_node_id *peer)
 {
     return tl_node_lan_has(user, peer);
+}
+
+bool tl_node_lan_has_near(void *user)
+{
+    const tl_node *n = user;
+    return tl_node_lan_is_on(n) && !tl_unreached_offline(n);
 }
 
 /* Strangers may be members of our networks that have not shown it yet. */

@@ -1,6 +1,7 @@
 /* Peers that somebody here waits for and that nobody announced yet: an inviter, a node that is asked by its ID. In a flood
  * of announcements theirs must find room, though we never dealt with them; and one that found none is told again. */
 #include "node/lan_state.h"
+#include "node/unreached.h"
 
 #define SOUGHT_FOR   (120 * TL_SEC)
 #define TOLD_APART   (5 * TL_SEC)
@@ -44,9 +45,9 @@ void tl_node_lan_tell_sought(tl_node *n)
             continue;
         tl_node_id id = s->id;
         s->waits = false;
+        const char *why = tl_unreached_peer(n);
         tl_peers_on_looked(n->peers, &id, NULL,
-                           "it is not announced on the local network, and nothing else is looked "
-                           "through: wan_enabled is false (teale config set wan_enabled true)");
+                           why ? why : "it is not announced on the local network");
     }
 }
 

@@ -4,6 +4,7 @@
 #include "node/lan_state.h"
 
 #include "node/facts.h"
+#include "node/unreached.h"
 #include "tell/doctor.h"
 #include "tell/story.h"
 
@@ -173,7 +174,8 @@ json_t *tl_node_netcheck(const tl_node *n)
     tl_net_view v;
     tl_net_view_of(n, &v);
     json_t *check = tl_net_check_json(&v);
-    if (check && json_object_set_new(check, "relay", tl_node_wan_json(n))) {
+    if (check && (json_object_set_new(check, "relay", tl_node_wan_json(n)) ||
+                  json_object_set_new(check, "offline", json_boolean(tl_unreached_offline(n))))) {
         json_decref(check);
         return NULL;
     }

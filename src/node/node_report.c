@@ -6,6 +6,7 @@
 
 #include "node/lan_state.h"
 #include "node/sharing.h"
+#include "node/unreached.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -165,21 +166,21 @@ json_t *tl_node_status(const tl_node *n)
     unsigned relayed = f.relay_connected ? f.paths.relayed : f.paths.by_nodes;
     tl_net_view_of(n, &v);
     return tl_node_add_aliases_inside(
-        n,
-        json_pack("{s:s, s:s, s:s, s:I, s:o, s:o, s:{s:I, s:I, s:I, s:I, s:I}, s:o, s:o, s:o, s:o, "
-                  "s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-                  "version", TL_VERSION, "node_id", n->hex, "display_name", n->name, "uptime_s",
-                  (json_int_t)(f.uptime / TL_SEC), "wan", tl_node_wan_json(n), "nat",
-                  tl_net_nat_json(&v), "peers", "direct", (json_int_t)f.paths.direct, "relayed",
-                  (json_int_t)relayed, "relayed_udp",
-                  (json_int_t)(relayed ? f.paths.relayed_udp : 0), "lan", (json_int_t)f.paths.lan,
-                  "old_protocol", (json_int_t)f.peers_in_clear, "backend", backend_status(n),
-                  "sharing", tl_node_sharing_json(n), "share", tl_node_share_json(n), "requests",
-                  requests_status(&f), "asks_others", tl_access_asks_others(&n->access), "stopping",
-                  n->stage > TL_NODE_RUNNING, "ptns", tl_node_ptns_json(n), "relaying",
-                  tl_node_relaying_json(n), "relayed_by", tl_node_relayed_json(n), "dht",
-                  tl_node_dht_json(n), "fragments", tl_node_fragments_json(n), "introducing",
-                  tl_node_introducing_json(n), "lan", tl_node_lan_json(n)));
+        n, json_pack(
+               "{s:s, s:s, s:s, s:I, s:o, s:o, s:{s:I, s:I, s:I, s:I, s:I}, s:o, s:o, s:o, s:o, "
+               "s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+               "version", TL_VERSION, "node_id", n->hex, "display_name", n->name, "uptime_s",
+               (json_int_t)(f.uptime / TL_SEC), "wan", tl_node_wan_json(n), "nat",
+               tl_net_nat_json(&v), "peers", "direct", (json_int_t)f.paths.direct, "relayed",
+               (json_int_t)relayed, "relayed_udp", (json_int_t)(relayed ? f.paths.relayed_udp : 0),
+               "lan", (json_int_t)f.paths.lan, "old_protocol", (json_int_t)f.peers_in_clear,
+               "backend", backend_status(n), "sharing", tl_node_sharing_json(n), "share",
+               tl_node_share_json(n), "requests", requests_status(&f), "asks_others",
+               tl_access_asks_others(&n->access), "stopping", n->stage > TL_NODE_RUNNING, "offline",
+               tl_unreached_offline(n), "ptns", tl_node_ptns_json(n), "relaying",
+               tl_node_relaying_json(n), "relayed_by", tl_node_relayed_json(n), "dht",
+               tl_node_dht_json(n), "fragments", tl_node_fragments_json(n), "introducing",
+               tl_node_introducing_json(n), "lan", tl_node_lan_json(n)));
 }
 
 /* --- peers --- */

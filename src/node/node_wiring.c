@@ -1,6 +1,7 @@
 /* Hands the events of each part to the others. */
 #include "node/lan_state.h"
 #include "node/state.h"
+#include "node/unreached.h"
 
 #include "ask/modelname.h"
 #include "base/log.h"
@@ -295,18 +296,7 @@ bool tl_node_wants_no_relay(const tl_node *n)
 
 static const char *relay_hopeless(void *user)
 {
-    tl_node *n = user;
-    if (!n->settings.wan_enabled)
-        return "wan_enabled is false (teale config set wan_enabled true)";
-    if (n->aside.state == TL_ASIDE_LOOKING)
-        return NULL;
-    if (n->aside.state == TL_ASIDE_TWIN)
-        return tl_node_aside_words;
-    if (tl_node_wants_no_relay(n))
-        return "no relay is set (wan_relay_url is empty)";
-    if (n->wan_error[0])
-        return n->wan_error;
-    return tl_relay_pair_state(n->client) == TL_RELAY_OFF ? tl_relay_pair_error(n->client) : NULL;
+    return tl_unreached_relay(user);
 }
 
 static const char *relay_error(void *user)
@@ -397,15 +387,7 @@ static const char *peers_relay_wanted(void *user)
 {
     const tl_node *n = user;
     tl_relay_pair_hurry(n->client);
-    if (tl_node_wants_no_relay(n) && !n->settings.nat_direct)
-        return "no relay is set, and nat.direct is false: no peer can be reached (teale config set "
-               "nat.direct true)";
-    if (tl_node_wants_no_relay(n) && !n->settings.dht_enabled)
-        return "no relay is set, and dht.enabled is false: the peer cannot be looked for (teale "
-               "config set dht.enabled true)";
-    if (tl_node_wants_no_relay(n))
-        return "no relay is set, and the DHT cannot be asked for the peer now (see: teale doctor)";
-    return relay_hopeless(user);
+    return tl_unreached_peer(n);
 }
 
 static bool peers_may_send(void *user, size_t relay)
@@ -533,10 +515,10 @@ tl_err tl_node_wire(tl_node *n)
                                                      tl_node_price};
     static const tl_server_backend in_clear = {serves, tl_node_ask_for_others, served_in_clear,
                                                tl_node_price};
-    static const tl_router_world world = {local_count,      local_model,        ask_backend,
-                                          local_error,      discover,           relay_hopeless,
-                                          relay_error,      route_done,         tl_node_ask_old,
-                                          tl_node_lan_look, tl_node_lan_is_near};
+    static const tl_router_world world = {
+        local_count,     local_model,      ask_backend,         local_error,
+        discover,        relay_hopeless,   relay_error,         route_done,
+        tl_node_ask_old, tl_node_lan_look, tl_node_lan_is_near, tl_node_lan_has_near};
     tl_server_policy policy = {0};
     tl_asker_times times = {0};
     tl_err e = wire_peers(n);

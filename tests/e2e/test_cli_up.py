@@ -142,6 +142,31 @@ class Sharing(Up):
         self.start(PARROT, "--listen", "127.0.0.1:1234", "--model", "m").stdout.readline()
         self.wait(lambda: self.status()["backend"]["state"] == "up")
 
+    def test_a_machine_without_a_network_is_told_so_everywhere(self):
+        if NO_NAMESPACE:
+            self.skipTest(f"this machine has a network: {NO_NAMESPACE}")
+        none, connect = "This machine has no network: no interface has an address", "Connect it to one"
+        lan = {**self.env(), "TEALE_LAN": "on", "DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nonexistent/teale"}
+        for again in (False, True):
+            r = self.up(4, env=lan)
+            self.assertIn(f"{none}. {connect}", r.stderr)
+            self.assertEqual("already running" in r.stderr, again)
+        self.assertTrue(self.status()["offline"])
+        self.assertIn("network: none", self.ok("status").stdout)
+        self.assertIn(none, self.ok("netcheck").stderr)
+        self.assertRegex(self.run_teale("doctor").stdout, "FAIL +lan +this machine has no network: no interface has an address")
+        r = self.fails(4, "chat", "hi")
+        self.assertIn("no relay can be asked: this machine has no network", r.stderr)
+        self.assertIn(none, r.stderr)
+        self.assertIn(none, self.ok("models").stderr)
+        self.assertIn("this machine has no network", self.fails(4, "ping", "58" + 31 * "66").stderr)
+        self.addCleanup(subprocess.run, ["ip", "link", "del", "home0"], check=True)
+        for command in ("link add home0 type veth peer name home1", "addr add 10.9.0.1/24 dev home0", "link set home1 up",
+                        "link set home0 up"):
+            subprocess.run(["ip", *command.split()], check=True)
+        self.wait(lambda: not self.status()["offline"])
+        self.assertNotIn("no network", self.up(0, env=lan).stderr)
+
     def test_private_without_a_network_serves_nobody_and_says_so(self):
         common = ["--share", self.parrot(), "--relay", self.relay()]
         r = self.up(0, *common, "--private")

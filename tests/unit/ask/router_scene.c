@@ -272,6 +272,11 @@ static void on_done(void *user, const tl_ask *ask, const tl_answer_head *head, t
     s->done_by = head->peer.key[0];
 }
 
+static bool has_near(void *user)
+{
+    return ((router_scene *)user)->has_near;
+}
+
 /* --- the scene --- */
 
 tl_node_id router_scene_id(unsigned who)
@@ -281,9 +286,9 @@ tl_node_id router_scene_id(unsigned who)
 
 void router_scene_init(router_scene *s)
 {
-    static const tl_router_world world = {local_count, local_model, local_ask,
-                                          local_error, discover,    relay_hopeless,
-                                          relay_error, on_done,     ask_old};
+    static const tl_router_world world = {
+        local_count,    local_model, local_ask, local_error, discover,
+        relay_hopeless, relay_error, on_done,   ask_old,     .has_near = has_near};
     tl_node_id own = router_scene_id(OWN);
     *s = (router_scene){.env = {.now = 1000 * TL_SEC},
                         .access = {.ask_any = true, .running = true},

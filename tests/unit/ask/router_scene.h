@@ -47,6 +47,7 @@ typedef struct {
     /* the world */
     const char *models[4]; /* of the model server */
     const char *local_error, *relay_hopeless, *relay_error;
+    bool has_near; /* nodes of the local network are found */
     tl_err discover_err;
     unsigned discovers;
     char discovered[TL_MODEL_MAX]; /* the last one's model */

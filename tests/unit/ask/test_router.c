@@ -376,6 +376,7 @@ static void what_fails_tells_why_nobody_could_be_asked(void **state)
         bool asks_none;
         tl_fail fail;
         const char *words;
+        bool near;
     } rows[] = {
         {"nobody has it", "m", "", NULL, false, TL_FAIL_MODEL_NOT_LOADED,
          "nobody at the relay serves \"m\" now"},
@@ -389,6 +390,11 @@ static void what_fails_tells_why_nobody_could_be_asked(void **state)
          "nobody known serves \"m\", and no relay can be asked: off"},
         {"no relay for any", TL_MODEL_AUTO, "", "off", false, TL_FAIL_NO_PROVIDER,
          "nobody known shares a model, and no relay can be asked: off"},
+        {"the local network alone", "m", "", "off", false, TL_FAIL_NO_PROVIDER,
+         "nobody on the local network serves \"m\", and no relay can be asked: off", .near = true},
+        {"the local network alone for any", TL_MODEL_AUTO, "", "off", false, TL_FAIL_NO_PROVIDER,
+         "nobody on the local network shares a model, and no relay can be asked: off",
+         .near = true},
         {"neither", "m", "none found", "off", false, TL_FAIL_BACKEND_UNREACHABLE, "none found"},
         {"in no network", "m", "", NULL, true, TL_FAIL_NO_PROVIDER,
          "no member of your networks serves this model (setting: ask)"},
@@ -399,6 +405,7 @@ static void what_fails_tells_why_nobody_could_be_asked(void **state)
         router_scene_init(&s);
         s.local_error = rows[i].local;
         s.relay_hopeless = rows[i].hopeless;
+        s.has_near = rows[i].near;
         s.access.ask_any = !rows[i].asks_none;
         router_scene_ask(&s, &l, rows[i].model);
         if (!rows[i].hopeless && !rows[i].asks_none)
