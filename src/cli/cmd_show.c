@@ -485,7 +485,7 @@ static void tell_others(const json_t *all, const json_t *status)
 {
     const json_t *paused = json_object_get(all, "paused"), *away = json_object_get(all, "away");
     bool none = !json_array_size(json_object_get(all, "models"));
-    if (none && json_array_size(away))
+    if (none && json_array_size(away) && tl_daemon_can_look(status))
         tl_out_note("No node that shares a model is connected now. Ask all the same (teale chat): "
                     "it is looked for.");
     else if (none && json_array_size(paused))

@@ -1,6 +1,7 @@
 /* The UDP port and the direct ways: hands the events of each part to the others. */
 #include "node/lan_state.h"
 #include "node/state.h"
+#include "node/unreached.h"
 
 #include "base/log.h"
 #include "relay/attached.h"
@@ -251,6 +252,8 @@ void tl_node_apply_network(tl_node *n)
     /* Else the port is for the local network alone, and nobody beyond it is asked. */
     bool wide = s->wan_enabled;
     bool wanted = (wide || s->lan_enabled) && s->nat_direct;
+    if (tl_unreached_by_settings(n)) /* nobody need wait, here or there, until that is found out */
+        tl_peers_close_all(n->peers, "the network was switched off in the settings");
     tl_node_leave_lan(n);
     tl_direct_set_enabled(n->direct, false); /* the network closes the sockets it uses */
     tl_node_free_relaying(n);

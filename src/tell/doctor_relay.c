@@ -127,13 +127,17 @@ void tl_doctor_examine_relay(tl_findings *l, const tl_doctor_facts *f)
         return;
     }
     if (!f->wan_enabled) {
+        const char *lan = f->direct_on ? "lan_enabled" : "nat.direct";
         tl_finding_add(l, "wan", TL_FINDING_PROBLEM,
-                       "wan_enabled is false: no peer can be found or reached");
-        tl_finding_remedy(
-            l, "teale config set wan_enabled true%s",
-            f->lan.enabled
-                ? ""
-                : "; for nodes on the local network alone: settings lan_enabled and nat.direct");
+                       "wan_enabled is false%s%s: no peer can be found or reached",
+                       f->lan.enabled ? "" : ", and so is ", f->lan.enabled ? "" : lan);
+        if (f->lan.enabled)
+            tl_finding_remedy(l, "teale config set wan_enabled true");
+        else
+            tl_finding_remedy(l,
+                              "For the local network: teale config set %s true. For others: teale "
+                              "config set wan_enabled true",
+                              lan);
         return;
     }
     tl_finding_add(l, "wan", TL_FINDING_OK, "wan_enabled is true");

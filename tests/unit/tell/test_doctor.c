@@ -145,8 +145,8 @@ static void a_node_that_is_not_to_connect_is_told_so_and_nothing_else_of_the_net
     facts.wan_enabled = facts.relay_connected = false;
     facts.nat = NULL;
     facts.port = 0;
-    alone("wan", TL_FINDING_PROBLEM, "wan_enabled is false", "config set wan_enabled true");
-    assert_non_null(strstr(find("wan")->remedy, "lan_enabled"));
+    alone("wan", TL_FINDING_PROBLEM, "and so is lan_enabled", "config set wan_enabled true");
+    assert_non_null(strstr(find("wan")->remedy, "config set lan_enabled true"));
     assert_null(find("relay"));
     assert_null(find("udp"));
     assert_null(find("udp_port"));
