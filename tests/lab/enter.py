@@ -4,6 +4,7 @@ that, by sudo. Whatever is started there ends with it.
 
     reason = enter()      # None: the program goes on inside; else it stays where it is, and this says why
 """
+import contextlib
 import ctypes
 import os
 import shutil
@@ -111,7 +112,10 @@ def _become_the_first_process(told):
 
 def _end_as(child):
     """Waits for the child, takes in every other process that ends, and ends as the child did."""
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
+    def pass_on(*_):
+        with contextlib.suppress(ProcessLookupError):  # it has ended, and was waited for a moment ago
+            os.kill(child, signal.SIGTERM)
+    signal.signal(signal.SIGTERM, pass_on)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the child, too
     while True:
         pid, status = os.wait()
