@@ -23,6 +23,8 @@ tl_api_config tl_api_config_default(void)
         .queue_look = 1 * TL_SEC,
         .wait_first = 15 * TL_SEC,
         .wait_every = 10 * TL_SEC,
+        .silent_first = 3 * TL_SEC,
+        .silent_every = 5 * TL_SEC,
         .connections_max = httpd.connections_max,
     };
 }

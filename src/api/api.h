@@ -72,6 +72,9 @@ typedef struct {
     /* One whose question is in no queue, and has no answer, is told so after 15 s, then every 10 s: an error
      * before that keeps its own status, and whatever cuts silent connections does so later. */
     tl_time wait_first, wait_every;
+    /* In the middle of an answer no word comes: its client is told so after 3 s, when the cause turns out to be
+     * another, and every 5 s. Less than 2.5 s and two round trips are natural (TL_PEERS_SILENT). */
+    tl_time silent_first, silent_every;
     size_t connections_max; /* 2048 */
     tl_api_hooks hooks;
 } tl_api_config;

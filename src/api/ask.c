@@ -36,6 +36,8 @@ struct tl_api_ask {
     bool opened;                          /* its head went out for that */
     tl_timer waiting;                     /* what it waits for is looked at next */
     tl_time event_at, queued_at, word_at; /* not before, the event and the two kinds of comment */
+    tl_time bytes_at;                     /* STREAMING: when bytes last went on, or could */
+    tl_waits_for silence;                 /* what was told of the present one; UNKNOWN: nothing */
     unsigned line_ends; /* LFs at the end of what was sent so far: 2 = between two events */
     char id[sizeof((tl_ask *)NULL)->id];
     char model[TL_MODEL_MAX];
@@ -100,9 +102,19 @@ static void give_up(tl_api_ask *a, const char *nonsense)
     fail(a, &(tl_failure){.fail = TL_FAIL_PEER_FAILED, .message = nonsense});
 }
 
+/* From now on it is told when no bytes come. */
+static void begin_silence(tl_api_ask *a)
+{
+    tl_time now = tl_loop_now(a->api->loop);
+    a->bytes_at = now;
+    if (a->told && a->sse)
+        tl_timer_set(&a->waiting, now + a->api->config.silent_first);
+}
+
 static void begin(tl_api_ask *a)
 {
     set_state(a, ASK_STREAMING);
+    begin_silence(a);
     if (a->opened)
         return;
     route_headers(a);
@@ -140,6 +152,8 @@ static void note_line_ends(tl_api_ask *a, tl_slice bytes)
 static void pass_on(tl_api_ask *a, tl_slice bytes)
 {
     note_line_ends(a, bytes);
+    a->bytes_at = tl_loop_now(a->api->loop);
+    a->silence = TL_WAITS_UNKNOWN;
     if (tl_httpd_write(a->r, bytes) || a->paused || !a->exchange)
         return;
     a->paused = true;
@@ -279,6 +293,7 @@ static void on_drained(void *user)
     if (!a->paused)
         return;
     a->paused = false;
+    a->bytes_at = tl_loop_now(a->api->loop);
     if (a->exchange)
         tl_exchange_set_paused(a->exchange, false);
 }
@@ -296,13 +311,35 @@ static void tell_client(tl_api_ask *a, const tl_progress *p, tl_time waited)
         tl_api_count(a->api, a->r, 200);
         tl_httpd_begin(a->r, 200, "text/event-stream");
     }
-    tl_api_queue_comment(a->r, p, waited);
+    tl_api_queue_comment(a->r, p, waited, NULL);
 }
 
-/* Until the head of the answer is here. */
+/* In the middle of an answer: is it the client who is slow, or does nothing come? A comment stands between two
+ * events alone. */
+static void look_for_silence(tl_api_ask *a)
+{
+    const tl_api_config *c = &a->api->config;
+    tl_time now = tl_loop_now(a->api->loop), from = a->bytes_at + c->silent_first;
+    tl_timer_set(&a->waiting, now < from ? from : now + c->queue_look);
+    if (now < from || a->paused || a->line_ends < 2)
+        return;
+    tl_progress p = {.waits_for = tl_exchange_progress(a->exchange).waits_for};
+    if (p.waits_for == TL_WAITS_UNKNOWN || (p.waits_for == a->silence && now < a->word_at))
+        return;
+    a->silence = p.waits_for;
+    a->word_at = now + c->silent_every;
+    bool ours = tl_node_id_eq(&a->head.peer, tl_node_id_of(a->api->node));
+    tl_api_queue_comment(a->r, &p, now - a->bytes_at, ours ? NULL : &a->head.peer);
+}
+
+/* What the question waits for; then, where the answer is a stream of events, what that waits for. */
 static void on_waiting(void *user)
 {
     tl_api_ask *a = user;
+    if (a->state == ASK_STREAMING) {
+        look_for_silence(a);
+        return;
+    }
     tl_time now = tl_loop_now(a->api->loop), waited = now - a->asked_at;
     tl_progress p = tl_exchange_progress(a->exchange);
     const tl_api_config *c = &a->api->config;

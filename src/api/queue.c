@@ -1,5 +1,5 @@
 /* What a client of a stream is told while its question waits: its place in a provider's queue; after a
- * longer time, what it waits for. */
+ * longer time, what it waits for; in the middle of an answer, why no word comes. */
 #include "api/state.h"
 
 #include "ask/paths.h"
@@ -12,13 +12,18 @@ bool tl_api_queue_streams(const char *path)
                  p->group == TL_ASK_PATHS_RESPONSES);
 }
 
-void tl_api_queue_comment(tl_httpd_req *r, const tl_progress *p, tl_time waited)
+void tl_api_queue_comment(tl_httpd_req *r, const tl_progress *p, tl_time waited,
+                          const tl_node_id *peer)
 {
     tl_buf text = {0};
+    char hex[TL_NODE_ID_HEX + 1] = "";
+    if (peer)
+        tl_node_id_write(hex, peer);
     tl_err e = p->position ? tl_buf_printf(&text, ": queue position=%u wait_s=%u\n\n", p->position,
                                            p->wait_seconds)
-                           : tl_buf_printf(&text, ": waiting for=%s seconds=%u\n\n",
-                                           tl_progress_waits_for(p), (unsigned)(waited / TL_SEC));
+                           : tl_buf_printf(&text, ": waiting for=%s seconds=%u%s%s\n\n",
+                                           tl_progress_waits_for(p), (unsigned)(waited / TL_SEC),
+                                           peer ? " peer=" : "", hex);
     if (!e)
         (void)tl_httpd_write(r, tl_buf_slice(&text));
     tl_buf_clear(&text);

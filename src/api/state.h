@@ -147,11 +147,13 @@ void tl_api_on_refusal(void *user, tl_httpd_req *r, int status, const char *mess
 tl_scope_view tl_api_scope_view(const tl_api *api);
 void tl_api_on_ask(tl_api *api, tl_httpd_req *r);
 
-/* --- queue.c: a client whose question waits in a provider's queue --- */
+/* --- queue.c: a client whose question waits in a provider's queue, or for bytes of its answer --- */
 /* Answers on this path may be streams of events. */
 bool tl_api_queue_streams(const char *path);
-/* ": queue position=3 wait_s=40", a comment of the stream. */
-void tl_api_queue_comment(tl_httpd_req *r, const tl_progress *p, tl_time waited);
+/* ": queue position=3 wait_s=40", a comment of the stream. `peer`: the node that answers; NULL: none yet,
+ * or this one. */
+void tl_api_queue_comment(tl_httpd_req *r, const tl_progress *p, tl_time waited,
+                          const tl_node_id *peer);
 /* An answer that is no stream, into the stream that was opened before it came: one event. */
 void tl_api_queue_answer(tl_httpd_req *r, int status, tl_slice body);
 

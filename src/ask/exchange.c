@@ -55,6 +55,6 @@ bool tl_answer_is_live(bool streaming, const tl_answer_head *head)
 
 const char *tl_progress_waits_for(const tl_progress *p)
 {
-    static const char *const names[] = {"unknown", "peer", "answer", "model"};
+    static const char *const names[] = {"unknown", "peer", "answer", "model", "path"};
     return p->position ? "queue" : names[p->waits_for];
 }

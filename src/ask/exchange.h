@@ -87,21 +87,22 @@ typedef struct {
     tl_maybe price, price_version; /* PAYMENT_REQUIRED: what the question would cost now */
 } tl_failure;
 
-/* What a question waits for that stands in no queue. */
+/* What a question waits for that stands in no queue; in the middle of an answer, for its next bytes. */
 typedef enum {
     TL_WAITS_UNKNOWN,
     TL_WAITS_PEER,   /* nobody has it yet: a provider is looked for, or connected to */
     TL_WAITS_ANSWER, /* a provider has it, and has said nothing */
     TL_WAITS_MODEL,  /* a model server works at it, or loads the model first */
+    TL_WAITS_PATH, /* nothing comes from the provider's node any more: its path is being looked at */
 } tl_waits_for;
 
-/* How far a question is that has no answer yet. */
+/* How far a question is that has no answer yet, or no end of one: then only `waits_for` counts. */
 typedef struct {
     unsigned position;      /* in the queue of whoever has the question, from 1; 0: it is in none */
     unsigned wait_seconds;  /* for so long it is likely to wait; 0: unknown */
     tl_waits_for waits_for; /* position 0; as far as this side knows */
 } tl_progress;
-/* "peer", "answer", "model", of one in a queue "queue"; "unknown". */
+/* "peer", "answer", "model", "path", of one in a queue "queue"; "unknown". */
 const char *tl_progress_waits_for(const tl_progress *p);
 
 /* 2xx, 400, 404, 413, 422, 429: what the model server itself says of the question. Any other status

@@ -30,6 +30,15 @@ tl_time tl_route_beside_from(const tl_attempt *a, tl_time quiet_from)
                                           : quiet_from;
 }
 
+/* Nothing comes from the peer's node any more: neither an answer nor what shows that it is there. */
+static bool is_cut_off(const tl_attempt *a)
+{
+    const tl_router *r = a->route->router;
+    tl_peer_facts facts;
+    const tl_peer *p = a->local || a->in_clear ? NULL : tl_peer_table_find(r->table, &a->id);
+    return p && tl_peers_facts(r->peers, p, &facts) && facts.silent;
+}
+
 tl_progress tl_route_progress(const tl_exchange *exchange)
 {
     const tl_route *x = (const tl_route *)exchange;
@@ -38,6 +47,11 @@ tl_progress tl_route_progress(const tl_exchange *exchange)
         const tl_attempt *a = &x->attempts[i];
         if (!a->exchange)
             continue;
+        if (is_cut_off(a)) {
+            if (!best.position && best.waits_for == TL_WAITS_PEER)
+                best.waits_for = TL_WAITS_PATH;
+            continue;
+        }
         if ((a->sign != TL_SIGN_NONE || a->local) && !a->progress.position)
             return (tl_progress){.waits_for = TL_WAITS_MODEL}; /* somebody works at it */
         if (!best.position)

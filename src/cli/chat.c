@@ -1,30 +1,36 @@
 #include "cli/chat.h"
 
 #include "cli/chat_status.h"
+#include "cli/chat_who.h"
 #include "cli/daemon.h"
 
 #include <time.h>
 
 #define PREPARE_WITHIN (300 * TL_MS) /* a node that is too busy for this is asked all the same */
 
-/* Shows that time passes while there is no answer to read yet. */
-static void on_tick(void *user, tl_time waited)
-{
-    tl_chat *c = user;
-    if (!c->answer.len && !c->failed)
-        tl_waiting_tick(&c->waiting, waited);
-}
-
-static void stop_waiting(tl_chat *c)
-{
-    tl_waiting_end(&c->waiting);
-}
-
 static tl_time now(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (tl_time)t.tv_sec * TL_SEC + (tl_time)t.tv_nsec;
+}
+
+/* Shows that time passes while there is no answer to read yet, or no more of it. */
+static void on_tick(void *user, tl_time waited)
+{
+    tl_chat *c = user;
+    if (c->failed)
+        return;
+    if (!c->answer.len)
+        tl_waiting_tick(&c->waiting, waited);
+    else
+        tl_silence_tick(&c->silence, now());
+}
+
+static void stop_waiting(tl_chat *c)
+{
+    tl_waiting_end(&c->waiting);
+    tl_silence_end(&c->silence);
 }
 
 static void on_text(tl_chat *c, const char *text)
@@ -42,16 +48,41 @@ static void on_text(tl_chat *c, const char *text)
         c->e = TL_ERR_NOMEM;
 }
 
+/* Of what comes in the middle of an answer: "waiting for=path seconds=4 peer=3f9a..." */
+static void on_silence(tl_chat *c, const char *line)
+{
+    char what[16], node[TL_NODE_ID_HEX + 1] = "", who[sizeof c->silence.who];
+    unsigned seconds;
+    if (c->json ||
+        sscanf(line, "waiting for=%15[a-z] seconds=%6u peer=%64[0-9a-f]", what, &seconds, node) < 2)
+        return;
+    bool path = !strcmp(what, "path");
+    if (!path && strcmp(what, "model") != 0)
+        return;
+    if (*node) {
+        const char *called = tl_chat_who(c, node);
+        snprintf(who, sizeof who, "%s%s%.8s", called, *called ? " " : "", node);
+    }
+    tl_silence_say(&c->silence, *node ? who : "the model server",
+                   path    ? "; its path is being looked at"
+                   : *node ? "; it is connected, and its model silent"
+                           : "",
+                   now() - seconds * TL_SEC);
+}
+
 /* What the node says of a question that waits (docs/http-api.md, Errors). */
 static void on_comment(tl_chat *c, tl_slice text)
 {
     static const char *const words[][2] = {
         {"waiting for=peer ", "a node that answers"},
         {"waiting for=answer ", "the peer's first word"},
+        {"waiting for=path ", "the peer: nothing comes from it, and its path is being looked at"},
         {"waiting for=model ", "the model server, which may be loading the model"}};
     static const char place[] = "queue position=", then[] = " wait_s=";
-    char line[64];
+    char line[160];
     snprintf(line, sizeof line, "%.*s", (int)text.n, (const char *)text.p);
+    if (c->answer.len)
+        on_silence(c, line);
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (!strncmp(line, words[i][0], strlen(words[i][0])))
             tl_waiting_say(&c->waiting, "%s", words[i][1]);
@@ -215,6 +246,7 @@ static int ask(tl_chat *c, bool interruptible)
     tl_daemon_answer a;
     c->sse = (tl_sse){.comments = true};
     c->waiting = tl_waiting_for(c->cli, "the answer");
+    c->silence = (tl_silence){.why = ""};
     begin_answer(c);
     tl_daemon_run(c->cli, &question, on_body, c, &a);
     int code = judge(c, &a);

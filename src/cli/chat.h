@@ -6,10 +6,14 @@
 #include "base/json.h"
 #include "base/time.h"
 #include "cli/cli.h"
+#include "cli/silence.h"
 #include "cli/sse.h"
 #include "cli/waiting.h"
 #include "crypto/identity.h"
 #include "wire/codes.h"
+
+#define TL_CHAT_WHO_MAX                                                                            \
+    72 /* an alias, or a display name of which so much is shown, and its marks */
 
 typedef struct {
     tl_cli *cli;
@@ -19,10 +23,13 @@ typedef struct {
     json_t *messages;              /* the conversation so far, as OpenAI's "messages" */
     bool json;                     /* nothing is printed while the answer comes, then one object */
     bool status;                   /* a line with path, speed and price follows each answer */
+    /* who answered last, and how that node is called (chat_who.h) */
+    char named_node[TL_NODE_ID_HEX + 1], named[TL_CHAT_WHO_MAX];
     /* the answer in progress */
     tl_sse sse;
     tl_buf answer;
-    tl_waiting waiting;
+    tl_waiting waiting;  /* for the first word */
+    tl_silence silence;  /* after it */
     bool finished;       /* [DONE] came */
     int failed;          /* exit code of an error event */
     unsigned pieces;     /* of the answer, each about a token */

@@ -1,5 +1,6 @@
 #include "cli/chat_status.h"
 
+#include "cli/chat_who.h"
 #include "cli/words.h"
 
 #include <math.h>
@@ -43,17 +44,20 @@ static void write_price(const tl_chat *c, const tl_daemon_answer *a, char *ret, 
     }
 }
 
-void tl_chat_status_tell(const tl_chat *c, const tl_daemon_answer *a)
+void tl_chat_status_tell(tl_chat *c, const tl_daemon_answer *a)
 {
     char speed[48] = "", price[TL_WORDS_MAX + 32];
     double rate = tokens_per_second(c);
     if (rate > 0)
         snprintf(speed, sizeof speed, ", %.1f tokens/s", rate);
     write_price(c, a, price, sizeof price);
-    fprintf(stderr, "%s%s%s%.8s, %s%lld token%s%s, %s%s\n", tl_out_colour(stderr, TL_COLOUR_DIM),
-            *a->path ? a->path : "answered", *a->peer ? " " : "", a->peer, c->usage ? "" : "about ",
-            (long long)answer_tokens(c), answer_tokens(c) == 1 ? "" : "s", speed, price,
-            tl_out_end(stderr));
+    const char *who = *a->peer && strcmp(a->path, "local") != 0 ? tl_chat_who(c, a->peer) : "";
+    fputs(tl_out_colour(stderr, TL_COLOUR_DIM), stderr);
+    fprintf(stderr, "%s%s", *a->path ? a->path : "answered", *who ? " " : "");
+    tl_out_text(stderr, tl_slice_str(who), false);
+    fprintf(stderr, "%s%.8s, %s%lld token%s%s, %s%s\n", *a->peer ? " " : "", a->peer,
+            c->usage ? "" : "about ", (long long)answer_tokens(c), answer_tokens(c) == 1 ? "" : "s",
+            speed, price, tl_out_end(stderr));
 }
 
 void tl_chat_status_json(const tl_chat *c, const tl_daemon_answer *a)

@@ -5,12 +5,25 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
+
+/* Of a terminal (ECMA-48, VT100): the cursor's place is kept, and it goes to the beginning of the next line; and back. */
+#define BELOW                                                                                      \
+    "\x1b"                                                                                         \
+    "7\x1b[B\r"
+#define BACK                                                                                       \
+    "\x1b"                                                                                         \
+    "8"
+#define ROOM                                                                                       \
+    "\x1b"                                                                                         \
+    "D\x1b[A" /* there is a next line: at the bottom, all lines move up by one */
 
 static struct {
     bool out_live, err_live;
     bool colour;
     bool line_open; /* stderr shows a live line */
+    bool below;     /* which is below the cursor */
     bool silent;    /* no progress is shown */
 } state;
 
@@ -21,7 +34,7 @@ void tl_out_init(void)
     state.out_live = isatty(STDOUT_FILENO) && !dumb;
     state.err_live = isatty(STDERR_FILENO) && !dumb;
     state.colour = !(no && *no);
-    state.line_open = false;
+    state.line_open = state.below = false;
 }
 
 bool tl_out_is_live(FILE *f)
@@ -98,9 +111,11 @@ static void say(bool multi_line, const char *fmt, va_list ap)
 
 void tl_progress_clear(void)
 {
-    if (state.line_open)
+    if (state.below)
+        fputs(BELOW "\x1b[K" BACK, stderr);
+    else if (state.line_open)
         fputs("\r\x1b[K", stderr);
-    state.line_open = false;
+    state.line_open = state.below = false;
 }
 
 void tl_out_error(const char *fmt, ...)
@@ -278,4 +293,43 @@ void tl_progress_note(const char *fmt, ...)
     fputs(tl_out_end(stderr), stderr);
     fflush(stderr);
     state.line_open = true;
+}
+
+/* So many bytes of the text fit into a line of the terminal; a character beyond ASCII may take two columns. */
+static size_t fitting(tl_slice text)
+{
+    struct winsize w = {0};
+    size_t columns = ioctl(STDERR_FILENO, TIOCGWINSZ, &w) || !w.ws_col ? 80 : w.ws_col, n = 0;
+    for (size_t used = 1; n < text.n; n++) {
+        bool begins = (text.p[n] & 0xC0) != 0x80;
+        used += begins ? 1 + (text.p[n] >= 0x80) : 0;
+        if (begins && used > columns)
+            break;
+    }
+    return n;
+}
+
+void tl_progress_below(const char *fmt, ...)
+{
+    va_list ap;
+    char *text;
+    tl_buf shown = {0};
+    if (!state.err_live || state.silent)
+        return;
+    va_start(ap, fmt);
+    int n = vasprintf(&text, fmt, ap);
+    va_end(ap);
+    if (n < 0)
+        return;
+    if (!state.out_live) {
+        tl_progress_note("%s", text);
+    } else if (!tl_out_clean(&shown, text)) {
+        fflush(stdout);
+        fprintf(stderr, "%s" BELOW "\x1b[K%s%.*s%s" BACK, state.below ? "" : ROOM,
+                tl_out_colour(stderr, TL_COLOUR_DIM), (int)fitting(tl_buf_slice(&shown)),
+                (const char *)tl_buf_slice(&shown).p, tl_out_end(stderr));
+        state.line_open = state.below = true;
+    }
+    tl_buf_clear(&shown);
+    free(text);
 }

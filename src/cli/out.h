@@ -68,6 +68,9 @@ void tl_progress_live(unsigned step, unsigned steps, const char *name, const cha
     TL_PRINTF(4, 5);
 /* A live line with any text, in place of the last live line. Prints only on a terminal. */
 void tl_progress_note(const char *fmt, ...) TL_PRINTF(1, 2);
+/* The same below the text that stdout has not ended yet: the cursor stays behind that text, and what is longer than
+ * the terminal is cut. Where stdout is no terminal, as tl_progress_note. */
+void tl_progress_below(const char *fmt, ...) TL_PRINTF(1, 2);
 /* Removes a live line. */
 void tl_progress_clear(void);
 

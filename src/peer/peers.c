@@ -277,6 +277,13 @@ static void count_bytes(const tl_contact *c, tl_peer_facts *f)
     }
 }
 
+static bool is_silent(const tl_peer_conn *conn)
+{
+    tl_time quiet = tl_peers_now(conn->peers) - tl_quic_conn_heard_at(conn->quic);
+    return tl_conn_is_lost(conn) ||
+           (conn->streams && quiet >= TL_PEERS_SILENT + 2 * tl_quic_conn_rtt(conn->quic));
+}
+
 bool tl_peers_facts(const tl_peers *p, const tl_peer *peer, tl_peer_facts *ret_facts)
 {
     const tl_peer_conn *conn = peer->contact ? tl_contact_best(peer->contact) : NULL;
@@ -291,7 +298,8 @@ bool tl_peers_facts(const tl_peers *p, const tl_peer *peer, tl_peer_facts *ret_f
                                  .why = conn->chosen,
                                  .connected_at = conn->connected_at,
                                  .dialled = conn->client,
-                                 .lost = tl_conn_is_lost(conn)};
+                                 .lost = tl_conn_is_lost(conn),
+                                 .silent = is_silent(conn)};
     count_bytes(peer->contact, ret_facts);
     const tl_path *session = conn->relayed ? tl_path_find(p, conn->relayed) : NULL;
     const tl_udp_way *w = session ? session->udp : NULL;

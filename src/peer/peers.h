@@ -27,6 +27,9 @@
 /* An idle connection to a peer that has nothing to do here (the event `keeps`) is closed after this: the
  * certificate of a network, or the wish to join one, has come by then. */
 #define TL_PEERS_IDLE_MAX    (30 * TL_SEC)
+/* Of a peer that is asked for packets: longer than between two times that it is (TL_WATCH_EVERY), so that one
+ * that lives is never taken for silent but by packets that are lost. */
+#define TL_PEERS_SILENT      (2500 * TL_MS)
 /* When a stream is wanted on a connection whose peer was silent for this long, the peer is asked
  * for a sign of life. */
 #define TL_PEERS_STALE_AFTER (5 * TL_SEC)
@@ -288,8 +291,11 @@ typedef struct {
     tl_time connected_at;
     bool dialled; /* by us; else by the peer, who chooses the path */
     bool lost;    /* nothing gets through by this path any more, and another is being looked for */
-    bool by_udp;  /* of a relayed one: it reaches the relay by UDP */
-    bool by_tcp;  /* of one on the local network: it goes by TCP */
+    bool
+        silent; /* lost; or while questions are under way, nothing came for TL_PEERS_SILENT and two round
+                     trips, although the peer is asked for a packet every TL_WATCH_EVERY */
+    bool by_udp;      /* of a relayed one: it reaches the relay by UDP */
+    bool by_tcp;      /* of one on the local network: it goes by TCP */
     tl_leg_state leg; /* does UDP pass to the relay of its session? */
     tl_udp_state udp; /* what became of the UDP relay way */
     /* of its datagrams, since it has been connected without a break */

@@ -99,7 +99,7 @@ static tl_quic_conn *conn_alloc(tl_quic *q, bool client, tl_path_id path, tl_tim
     c->keys_owner = (tl_keys_owner){&q->counters, tl_qstream_admits, c};
     c->client = client;
     c->path = path;
-    c->now = now;
+    c->now = c->heard_at = now;
     c->wall = wall;
     c->heap_i = TL_HEAP_NONE;
     c->expiry = TL_NEVER;
@@ -246,6 +246,7 @@ bool tl_qconn_read(tl_quic_conn *c, const tl_quic_where *where, const uint8_t *d
     int rv = tl_timed_read(c, &ps.path, data, n, now);
     opened = c->quic->counters.packets_opened - opened;
     c->heard += opened;
+    c->heard_at = opened ? now : c->heard_at;
     c->heard_here += where->path == c->path ? opened : 0;
     if (rv) {
         tl_qconn_fail(c, rv, now);

@@ -236,6 +236,11 @@ uint64_t tl_quic_conn_heard(const tl_quic_conn *c)
     return c->heard;
 }
 
+tl_time tl_quic_conn_heard_at(const tl_quic_conn *c)
+{
+    return c->heard_at;
+}
+
 void tl_quic_conn_set_keepalive(tl_quic_conn *c, tl_time every)
 {
     if (!c->ng)

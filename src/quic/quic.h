@@ -95,6 +95,8 @@ tl_time tl_quic_conn_rtt(const tl_quic_conn *c); /* smoothed; 0 before the first
 /* How many of the peer's packets opened. The peer is there while this number grows. A replayed
  * packet counts too. */
 uint64_t tl_quic_conn_heard(const tl_quic_conn *c);
+/* When the last one came; before the first: when the connection was made. */
+tl_time tl_quic_conn_heard_at(const tl_quic_conn *c);
 /* How many of them came by the present path since the connection moved to it. */
 uint64_t tl_quic_conn_heard_here(const tl_quic_conn *c);
 /* Bytes of its datagrams: of those in which a packet opened, and of those that were written. */

@@ -135,6 +135,7 @@ struct tl_quic_conn {
     tl_unix wall;
     tl_time expiry;
     uint64_t heard;      /* packets that opened */
+    tl_time heard_at;    /* when one last did; at first: when the connection began */
     uint64_t bytes_in;   /* of datagrams in which one did */
     uint64_t bytes_out;  /* of datagrams that were written */
     uint64_t heard_here; /* those of them that came by the present path since the last move */

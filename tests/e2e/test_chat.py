@@ -140,6 +140,9 @@ class Conversation(Asking):
         text = self.say("one")
         self.assertRegex(text, r"direct 3f9a3f9a, 20 tokens(, [0-9.]+ tokens/s)?, 0\.0001 credits")
         self.assertTrue(json.loads(self.server.seen[-1][3])["stream_options"]["include_usage"])
+        for node, who in (({"name": "vm"}, '"vm"'), ({"name": "vm", "alias": "gpu"}, r"\[gpu\]")):
+            self.server.verbs["peer.find"] = {"node_id": "3f9a" * 16, **node}
+            self.assertRegex(self.say("one"), rf"direct {who} 3f9a3f9a, 20 tokens")
 
     def test_pipes_stay_plain(self):
         r = self.expect(0, "chat", "hi", script=self.whole)

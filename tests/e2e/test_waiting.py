@@ -15,7 +15,7 @@ import time
 import unittest
 
 import test_cli_asking as asking
-from scenery import Node, Process
+from scenery import Node, Process, Scenery, wait_for
 
 TEALE, RELAY, PARROT = (os.path.abspath(p) for p in sys.argv[1:4])
 SLOW = 2.4  # seconds: on a terminal two of them are seen to pass
@@ -142,6 +142,27 @@ class Scripted(asking.Asking):
             self.assertIn(f"waiting for {said}", text)
         self.assertTrue(text.replace("\r", "").endswith("\x1b[Klate\n"), repr(text))
 
+    def test_an_answer_that_stops_in_its_middle_says_so_until_it_goes_on(self):
+        self.server.verbs["peer.find"] = {"node_id": asking.NODE, "name": "vm", "alias": "gpu"}
+
+        def script(h, body):
+            h.begin()
+            h.token("half")
+            for why in ("model", "path"):
+                h.send(f": waiting for={why} seconds=3 peer={asking.NODE}\n\n")
+                time.sleep(1.4)
+            h.token(" and half")
+            h.send("data: [DONE]\n\n")
+        self.server.script = script
+        code, text = on_terminal([TEALE, "--home", self.home, "chat", "hi"], self.home)
+        self.assertEqual(code, 0, text)
+        who, gone = "no word from [gpu] 3f9a0000", "\x1b7\x1b[B\r\x1b[K\x1b8"
+        for said in ("for 3 s; it is connected, and its model silent", "for 4 s; its path is being looked at"):
+            self.assertIn(f"{who} {said}\x1b8", text)
+        self.assertIn(f"{gone} and half", text)
+        r = self.run_teale("chat", "hi")  # words come again before a pipe is told
+        self.assertEqual((r.stdout, r.stderr), ("half and half\n", ""))
+
     def test_a_ping_goes_on_telling_between_its_answers(self):
         def script(h, body):
             h.begin(200, "application/x-ndjson")
@@ -182,6 +203,36 @@ class Real(unittest.TestCase):
         self.assertRegex(text, r"waiting for 1 running request, 30 s at most: 1 s")
         with chat.stdout, chat.stderr:
             chat.wait(30)
+
+    def stop_in_the_middle(self, relayed):
+        with Scenery(TEALE, RELAY, PARROT) as s:
+            parrot = s.parrot("--model", "m1", "--token-ms", "200", "--tokens", "30")
+            relay = s.relay()
+            gpu = s.node(relay, "--share", parrot.url, relayed=relayed)
+            friend = s.node(relay, relayed=relayed)
+            node_id = gpu.status()["node_id"]
+            wait_for(lambda: "m1" in str(friend.json("models")))
+            if not relayed:
+                friend.command("ping", node_id, "--until-direct")
+            body = json.dumps({"model": "m1", "stream": True, "messages": [{"role": "user", "content": "hi"}]})
+            connection, response = friend.request("POST", "/v1/chat/completions", body, {"Content-Type": "application/json"})
+            self.addCleanup(connection.close)
+            lines = (line.decode().strip() for line in response)
+            self.assertTrue(next(lines).startswith("data: "))
+            gpu.popen.send_signal(signal.SIGSTOP)
+            stopped = time.monotonic()
+            try:
+                told = next(line for line in lines if line.startswith(": waiting for=path"))
+            finally:
+                gpu.popen.send_signal(signal.SIGCONT)
+            print(f"    told {time.monotonic() - stopped:.1f} s after it stopped: {told[:32]}", flush=True)
+            self.assertRegex(told, f"^: waiting for=path seconds=[0-9] peer={node_id}$")
+            self.assertIn("data: [DONE]", lines)
+
+    def test_a_provider_that_stops_in_the_middle_of_its_answer_is_told_before_it_is_given_up(self):
+        for relayed in (True, False):
+            with self.subTest(relayed=relayed):
+                self.stop_in_the_middle(relayed)
 
     def test_a_stream_whose_model_is_loaded_is_kept_open_and_told(self):
         parrot = Process([PARROT, "--listen", "127.0.0.1:0", "--model", "m1", "--delay-ms", "18000"])

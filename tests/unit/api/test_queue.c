@@ -86,6 +86,80 @@ static void a_stream_whose_answer_is_long_in_coming_is_told_what_it_waits_for(vo
     }
 }
 
+#define SILENT_FIRST (60 * TL_MS)
+
+/* A question whose answer has begun; the answer's last bytes were `last`. */
+static fake_ask *answering(harness *h, client *c, const char *body, const char *type,
+                           const char *last)
+{
+    tl_api_config config = harness_config();
+    config.queue_look = 10 * TL_MS;
+    config.silent_first = SILENT_FIRST;
+    config.silent_every = 40 * TL_MS;
+    harness_init(h, &config);
+    fake_ask *a = asked(h, c, CHAT, "", body);
+    a->progress = (tl_progress){.waits_for = TL_WAITS_MODEL};
+    fake_head(a, 200, type);
+    fake_body(a, last);
+    return a;
+}
+
+static void a_stream_that_falls_silent_in_the_middle_is_told_why_until_words_come(void **state)
+{
+    (void)state;
+    harness h;
+    client c;
+    fake_ask *a = answering(&h, &c, STREAM, "text/event-stream", "data: 1\n\n");
+    WAIT_UNTIL(&h, count(&c, ": waiting for=model seconds=0 peer=") == 2);
+    a->progress.waits_for = TL_WAITS_PATH;
+    WAIT_UNTIL(&h, count(&c, ": waiting for=path seconds=0 peer=") == 2);
+    fake_body(a, "data: 2\n\n");
+    WAIT_UNTIL(&h, client_has(&c, "data: 2\n\n"));
+    fake_end(a);
+    WAIT_UNTIL(&h, client_has(&c, "\r\n0\r\n\r\n"));
+    assert_int_equal(count(&c, "HTTP/1.1 "), 1);
+    client_close(&c);
+    harness_clear(&h);
+}
+
+static void an_answer_of_this_node_names_no_peer_in_its_silence(void **state)
+{
+    (void)state;
+    harness h;
+    client c;
+    fake_ask *a = answering(&h, &c, STREAM, "text/event-stream", "data: 1\n\n");
+    memset(h.node.id.key, 0xA5, sizeof h.node.id.key); /* as fake_head says */
+    WAIT_UNTIL(&h, client_has(&c, ": waiting for=model seconds=0\n\n"));
+    fake_end(a);
+    client_close(&c);
+    harness_clear(&h);
+}
+
+static void nothing_is_told_inside_an_event_nor_in_what_is_no_stream_of_events(void **state)
+{
+    static const struct {
+        const char *body, *type, *last;
+        bool told;
+    } rows[] = {{STREAM, "text/event-stream", "data: 1\n\n", true},
+                {STREAM, "text/event-stream", "data: 1\n", false},
+                {STREAM, "text/event-stream", "data: 1", false},
+                {STREAM, "application/json", "{}\n\n", false},
+                {"{\"model\":\"m1\"}", "text/event-stream", "data: 1\n\n", false}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        harness h;
+        client c;
+        fake_ask *a = answering(&h, &c, rows[i].body, rows[i].type, rows[i].last);
+        harness_run_for(&h, 4 * SILENT_FIRST);
+        if (rows[i].told)
+            WAIT_UNTIL(&h, client_has(&c, "\r\n: waiting for="));
+        assert_int_equal(client_has(&c, "waiting for="), rows[i].told);
+        fake_end(a);
+        client_close(&c);
+        harness_clear(&h);
+    }
+}
+
 static void whoever_listens_hears_of_each_question_that_waits(void **state)
 {
     (void)state;
@@ -208,6 +282,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stream_whose_answer_is_long_in_coming_is_told_what_it_waits_for),
+        cmocka_unit_test(a_stream_that_falls_silent_in_the_middle_is_told_why_until_words_come),
+        cmocka_unit_test(an_answer_of_this_node_names_no_peer_in_its_silence),
+        cmocka_unit_test(nothing_is_told_inside_an_event_nor_in_what_is_no_stream_of_events),
         cmocka_unit_test(whoever_listens_hears_of_each_question_that_waits),
         cmocka_unit_test(a_stream_that_waits_is_told_its_place_until_its_answer_comes),
         cmocka_unit_test(one_that_does_not_wait_is_told_nothing),

@@ -148,7 +148,7 @@ bool tl_peers_facts(const tl_peers *peers, const tl_peer *peer, tl_peer_facts *r
     const router_scene *s = (const router_scene *)(const void *)peers;
     const peer_fact *f = &s->facts[peer->id.key[0]];
     if (f->connected)
-        ret_facts->rtt = f->rtt;
+        *ret_facts = (tl_peer_facts){.rtt = f->rtt, .silent = f->silent};
     return f->connected;
 }
 

@@ -28,6 +28,7 @@ typedef struct {
 typedef struct {
     bool connected;
     tl_time rtt;
+    bool silent;
 } peer_fact;
 
 typedef struct {

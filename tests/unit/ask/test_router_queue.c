@@ -115,6 +115,51 @@ static void the_place_of_the_shorter_wait_is_told_until_somebody_works(void **st
     finish(&s, &l);
 }
 
+static tl_waits_for waits_for(const listener *l)
+{
+    return tl_exchange_progress(l->exchange).waits_for;
+}
+
+static void a_node_that_falls_silent_is_told_before_and_in_the_middle_of_its_answer(void **state)
+{
+    (void)state;
+    router_scene s;
+    listener l;
+    begin(&s, &l, 1);
+    for (int words = 0; words < 2; words++) { /* none yet, then some */
+        assert_int_equal(waits_for(&l), words ? TL_WAITS_MODEL : TL_WAITS_ANSWER);
+        s.facts[2].silent = true;
+        assert_int_equal(waits_for(&l), TL_WAITS_PATH);
+        s.facts[2].silent = false;
+        if (words == 0) {
+            provider_head(&s.providers[0]);
+            provider_body(&s.providers[0], "x");
+        }
+    }
+    finish(&s, &l);
+}
+
+static void of_two_that_have_the_question_the_one_that_is_there_is_told(void **state)
+{
+    (void)state;
+    router_scene s;
+    listener l;
+    begin(&s, &l, 2);
+    router_scene_pass(&s, ALONE);
+    assert_asked(&s, 2);
+    for (unsigned silent = 2; silent <= 3; silent++) {
+        s.facts[silent].silent = true;
+        assert_int_equal(waits_for(&l), TL_WAITS_ANSWER);
+        s.facts[silent].silent = false;
+    }
+    s.facts[2].silent = s.facts[3].silent = true;
+    assert_int_equal(waits_for(&l), TL_WAITS_PATH);
+    provider_queued(&s.providers[1], 2, 12); /* it was heard, if not for long */
+    s.facts[3].silent = false;
+    assert_int_equal(tl_exchange_progress(l.exchange).position, 2);
+    finish(&s, &l);
+}
+
 static void full_queues_are_told_with_the_least_time_to_wait(void **state)
 {
     (void)state;
@@ -180,6 +225,8 @@ int main(void)
         cmocka_unit_test(the_first_that_works_at_it_takes_it_out_of_the_other_queue_without_blame),
         cmocka_unit_test(one_that_works_is_not_left_for_one_whose_queue_is_shorter),
         cmocka_unit_test(the_place_of_the_shorter_wait_is_told_until_somebody_works),
+        cmocka_unit_test(a_node_that_falls_silent_is_told_before_and_in_the_middle_of_its_answer),
+        cmocka_unit_test(of_two_that_have_the_question_the_one_that_is_there_is_told),
         cmocka_unit_test(full_queues_are_told_with_the_least_time_to_wait),
         cmocka_unit_test(where_all_have_paused_the_question_is_told_so),
     };
