@@ -9,7 +9,7 @@
 
 #define ASK_TIME   (500 * TL_MS) /* a node that hangs; one that is down costs nothing */
 #define OFFERS_MAX 500           /* more is no help */
-#define ID_SHOWN   12            /* digits of a node ID, where they tell it from all others */
+#define ID_SHOWN   16 /* digits of a node ID, where they tell it from all others (peer/naming.h) */
 
 /* What was typed before the word in question. */
 typedef struct {

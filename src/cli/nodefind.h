@@ -6,7 +6,7 @@
 
 #define TL_NODEFIND_PEER                                                                           \
     "PEER is a node's alias, its display name where no other node has it, its ID, or the first\n"  \
-    "digits of that (4 or more). See: teale peers alias."
+    "digits of that (4 or more; 16 of a node that this one never asked). See: teale peers alias."
 
 /* The whole ID for a typed PEER. Of all 64 digits no node is asked. Prints what is wrong; returns an exit
  * code. */

@@ -20,7 +20,15 @@ typedef struct {
     tl_naming_known *list; /* NULL: out of memory */
     size_t n;
     size_t network; /* of the book: whose members are visited */
+    bool familiar;  /* all that are added: they are members, or there are accounts with them */
 } known_nodes;
+
+/* One that a person or a question of this machine wanted, now or in an earlier run, or a member. */
+static bool is_familiar(const tl_node *n, const tl_node_id *id)
+{
+    const tl_peer *p = tl_peer_table_find(&n->table, id);
+    return (p && p->kept) || tl_access_is_member(&n->access, id);
+}
 
 static void add_node(known_nodes *k, const tl_node_id *id)
 {
@@ -28,7 +36,8 @@ static void add_node(known_nodes *k, const tl_node_id *id)
         return;
     k->list[k->n++] = (tl_naming_known){.id = *id,
                                         .name = tl_node_called(k->node, id),
-                                        .own = tl_node_id_eq(id, &k->node->identity.id)};
+                                        .own = tl_node_id_eq(id, &k->node->identity.id),
+                                        .familiar = k->familiar || is_familiar(k->node, id)};
 }
 
 /* In the table, and listed for a person. */
@@ -175,7 +184,7 @@ static void find_member(tl_node *n, const json_t *args, const char *text, tl_cal
 {
     tl_membership *m[2];
     const char *net = tl_json_string(args, "net", "");
-    known_nodes k = {.node = n};
+    known_nodes k = {.node = n, .familiar = true};
     if (tl_networks_find(n->book, tl_slice_str(net), m) != 1) {
         tl_node_fail_network(n, net, call);
         return;
@@ -199,7 +208,7 @@ static void on_ledger(tl_report *r, tl_err e)
 {
     ledger_search *s = (ledger_search *)r;
     json_t *peers = json_object_get(r->result, "peers"), *one;
-    known_nodes k = {.node = s->node};
+    known_nodes k = {.node = s->node, .familiar = true};
     size_t i;
     if (!e)
         k.list = calloc(json_array_size(peers) + 1, sizeof *k.list);

@@ -242,6 +242,23 @@ static tl_err by_whole_id(const char *digits, const char *text, tl_node_id *ret,
     return TL_OK;
 }
 
+/* Its owner chose the ID: is it that of a node with which this one has to do? */
+static bool is_safe(const matches *m, const tl_naming_known *k, const char *digits)
+{
+    return k->own || k->familiar || strlen(digits) >= TL_NAMING_DIGITS_SAFE ||
+           tl_naming_alias(m->naming, &k->id);
+}
+
+static tl_err too_few(const matches *m, const char *digits, tl_why *why)
+{
+    char one[16 + SHOWN_NAME + TL_ALIAS_MAX + 16];
+    describe(m, one, sizeof one);
+    return tl_why_set(why, TL_ERR_NOT_FOUND,
+                      "%s is a stranger: anybody can make an ID that begins with %s. Give at least "
+                      "%d digits of it",
+                      one, digits, TL_NAMING_DIGITS_SAFE);
+}
+
 static tl_err by_digits(const matches *none, const tl_naming_known *known, size_t n,
                         const char *digits, tl_node_id *ret, tl_why *why)
 {
@@ -264,6 +281,8 @@ static tl_err by_digits(const matches *none, const tl_naming_known *known, size_
             is_name ? ", and a display name of hex digits names nobody: the node that "
                       "calls itself so needs an alias"
                     : "");
+    if (!is_safe(&m, meant, digits))
+        return too_few(&m, digits, why);
     *ret = meant->id;
     return TL_OK;
 }

@@ -5,7 +5,8 @@
  *
  *   64 hex digits        that node, known or not
  *   an alias             the owner's own word, which is no hex digits and looks like no other alias
- *   4 to 63 hex digits   the only known node whose ID begins so. A node that calls itself so is not meant
+ *   4 to 63 hex digits   the only known node whose ID begins so. A node that calls itself so is not meant. Anybody
+ *                        can make an ID that begins with a few digits: a stranger needs 16
  *   a display name       the only known node that calls itself so. Nodes choose these names themselves, so
  *                        one that looks like another node's name or alias or like digits of an ID, or
  *                        is disguised (base/alike.h), names nobody
@@ -21,6 +22,8 @@
 #define TL_ALIASES_MAX        1024 /* a person names a few */
 #define TL_NAMING_HEARD_MAX   4096 /* names of members that are remembered while they are away */
 #define TL_NAMING_DIGITS_MIN  4
+/* Of a stranger: as many as tables show. 4 digits are found in a moment, 8 in an hour, 16 (2^64 keys) by nobody. */
+#define TL_NAMING_DIGITS_SAFE 16
 #define TL_NAMING_MATCHES_MAX 16 /* that are told apart; more are "many" */
 
 /* What is kept of one node. */
@@ -42,6 +45,8 @@ typedef struct {
     tl_node_id id;
     const char *name; /* its display name, borrowed; "": not known */
     bool own;         /* this node: it is meant where no other is */
+    bool
+        familiar; /* a member of our networks, or one that this node asked: its first digits were seen here */
 } tl_naming_known;
 
 typedef enum {

@@ -674,7 +674,7 @@ class Words(Case):
         self.verbs["ptn.invites"] = {"invites": [{"nonce": NONCE, "state": "open"}, {"nonce": "cd" * 16, "state": "used"}]}
         self.assertEqual(self.words("ptn", "show", "f"), ["family"])
         self.assertEqual(self.words("env", "--ptn", ""), ["family", "work"])
-        self.assertEqual(self.words("ptn", "revoke", "family", "3f"), [NODE[:12]])
+        self.assertEqual(self.words("ptn", "revoke", "family", "3f"), [NODE[:16]])
         self.assertEqual(self.words("ptn", "revoke", "family", "--invite", ""), [NONCE])
         self.assertEqual(self.words("ptn", "invite", "family", "--role", ""), ["consumer", "provider", "admin"])
         self.assertEqual(self.words("ptn", "hide", "o"), ["on", "off"])

@@ -74,7 +74,7 @@ class Together(unittest.TestCase):
         provider, asker = self.two_nodes()
         r = self.teale("asker", "chat", "-m", "parrot", SECRET)
         self.assertEqual((r.returncode, r.stdout), (0, SECRET + "\n"), r.stderr)
-        r = self.teale("asker", "chat", "--peer", provider.node[:8], SECRET)
+        r = self.teale("asker", "chat", "--peer", provider.node[:8], SECRET)  # asked a moment ago
         self.assertEqual(r.returncode, 0, r.stderr)
         peers = json.loads(self.teale("asker", "peers", "--json").stdout)["peers"]
         self.assertEqual([(p["node_id"], p["path"]) for p in peers], [(provider.node, "relayed")])

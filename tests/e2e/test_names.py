@@ -44,7 +44,7 @@ class Names(unittest.TestCase):
         return self.me.json("ping", "-c", "1", name)["node_id"]
 
     def test_a_display_name_that_one_node_has_names_it(self):
-        for name in ("anna", "Anna", self.anna.id[:6], self.anna.id[:6].upper(), self.anna.id.upper()):
+        for name in ("anna", "Anna", self.anna.id[:16], self.anna.id[:16].upper(), self.anna.id.upper()):
             self.assertEqual(self.pinged(name), self.anna.id, name)
         self.assertEqual(self.me.json("why", "anna")["node_id"], self.anna.id)
         self.assertEqual(self.me.command("chat", "--peer", "anna", "hello").stdout, "hello\n")
@@ -55,19 +55,26 @@ class Names(unittest.TestCase):
         self.assertIn("E_AMBIGUOUS", line)
         self.assertIn(self.bob.id[:16] + " (bob)", line)
         self.assertIn(self.twin.id[:16] + " (BOB)", line)
-        self.given(self.bob.id[:12], "bob")
+        self.given(self.bob.id[:16], "bob")
         self.assertEqual(self.pinged("bob"), self.bob.id)
         self.assertEqual(self.pinged("BOB"), self.bob.id)
         self.assertIn("looks so", refusal(self.me, "peers", "alias", "anna", "b0b", code=1))
 
     def test_a_hostile_name_wins_over_nothing(self):
-        self.assertEqual(self.pinged(self.anna.id[:10]), self.anna.id)
+        self.assertEqual(self.pinged(self.anna.id[:16]), self.anna.id)
         self.assertIn("made to look like something else", refusal(self.me, "ping", "m\u0430rta", code=1))
         self.given("anna", "marta")
         self.assertEqual(self.pinged("marta"), self.anna.id)
         line = refusal(self.me, "ping", "m\u0430rta", code=2)  # copied from the list of peers
         self.assertIn("E_AMBIGUOUS", line)
         self.assertIn(f"{self.anna.id[:16]} (anna, alias marta)", line)
+
+    def test_few_digits_name_nobody_but_who_is_known_otherwise(self):
+        line = refusal(self.me, "chat", "--peer", self.marta.id[:8], "hello", code=1)
+        self.assertIn(f"{self.marta.id[:16]}", line)
+        self.assertIn(f"anybody can make an ID that begins with {self.marta.id[:8]}. Give at least 16 digits", line)
+        self.given(self.marta.id, "friend")
+        self.assertEqual(self.pinged(self.marta.id[:8]), self.marta.id)
 
     def test_an_alias_has_a_form_and_one_owner(self):
         for wrong in ("", "a b", "-x", "cafe", "a/b", "b\u043eb", "x" * 65):
@@ -131,7 +138,7 @@ class Names(unittest.TestCase):
             return [l.split("\t")[0] for l in out.splitlines()]
         self.given(self.bob.id, "robert")
         found = words("ping", "")
-        for name in ("anna", "robert", self.twin.id[:12]):
+        for name in ("anna", "robert", self.twin.id[:16]):
             self.assertIn(name, found)
         for name in ("bob", "BOB", self.anna.id[:10], "m\u0430rta", "me"):
             self.assertNotIn(name, found)

@@ -52,14 +52,14 @@ class Lists(Case):
         node = self.provider()
         self.soon(lambda: node.id in self.peers())
         self.soon(lambda: self.peers()[node.id]["models"] == ["parrot"])
-        r = self.teale(self.looker, "ping", "-c", "1", node.id[:8])
+        r = self.teale(self.looker, "ping", "-c", "1", node.id[:16])
         self.assertEqual(r.returncode, 0, r.stderr)
 
     def test_digits_of_a_peer_that_joins_are_known_though_the_list_was_just_asked_for(self):
         self.peers()
         node = self.scenery.node(self.relay)
         self.peers()
-        r = self.teale(self.looker, "ping", "-c", "1", node.id[:8])
+        r = self.teale(self.looker, "ping", "-c", "1", node.id[:16])
         self.assertEqual(r.returncode, 0, r.stderr)
 
     def test_who_leaves_is_not_listed_and_its_models_go_with_it(self):
@@ -74,7 +74,7 @@ class Lists(Case):
                     getattr(node, signo)()
                     self.soon(lambda: node.id not in self.peers())
                     self.soon(lambda: self.models() == [])
-                    r = self.teale(self.looker, "ping", "-c", "1", node.id[:8])
+                    r = self.teale(self.looker, "ping", "-c", "1", node.id[:16])
                     self.assertEqual(r.returncode, 1)
                     self.assertIn("teale peers", r.stderr)
 

@@ -150,7 +150,7 @@ def who_was_asked_is_found_again_without_a_word(lab, programs, build):
     gpu, friend = scene.gpu, scene.friend
     answer = friend.node.command("chat", "--peer", gpu.id.upper(), "one two three")  # nothing was connected
     assert "three" in answer.stdout, answer
-    nothing = gpu.node.command("chat", "--peer", friend.id[:8], "hello", check=False)
+    nothing = gpu.node.command("chat", "--peer", friend.id[:16], "hello", check=False)
     assert nothing.returncode == 4 and "shares no model" in nothing.stderr, nothing
     for who, how in ((gpu, signal.SIGTERM), (gpu, signal.SIGKILL), (friend, signal.SIGTERM), (friend, signal.SIGKILL)):
         _end(who, how)

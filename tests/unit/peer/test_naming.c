@@ -92,7 +92,7 @@ static void a_node_is_named_by_id_digits_alias_or_display_name(void **state)
     for (size_t i = 0; i <= TL_NODE_ID_HEX; i++)
         upper[i] = (char)(s->hex[0][i] >= 'a' ? s->hex[0][i] - 32 : s->hex[0][i]);
     means(s, upper, 0, TL_NAMED_BY_ID);
-    upper[4] = 0;
+    upper[16] = 0;
     means(s, upper, 0, TL_NAMED_BY_DIGITS);
     means(s, "mum", 1, TL_NAMED_BY_ALIAS);
     means(s, "MUM", 1, TL_NAMED_BY_ALIAS);
@@ -193,6 +193,7 @@ static void a_hostile_name_never_wins_over_an_id(void **state)
     snprintf(digits, sizeof digits, "%.4s", s->hex[0]);
     add(s, digits);    /* calls itself as the victim's ID begins */
     add(s, s->hex[0]); /* as the whole of it */
+    s->known[0].familiar = true;
     means(s, digits, 0, TL_NAMED_BY_DIGITS);
     means(s, s->hex[0], 0, TL_NAMED_BY_ID);
     add(s, "deadbeef"); /* digits of nobody */
@@ -269,6 +270,52 @@ static void digits_that_fit_two_nodes_ask_for_more(void **state)
     snprintf(digits, sizeof digits, "%.4s", s->hex[0]);
     refused(s, digits, TL_ERR_EXISTS, "Give more digits");
     refused(s, "0123", TL_ERR_NOT_FOUND, "no known node has an ID that begins with 0123");
+    end(s);
+}
+
+/* Copies so many of the ID's digits. */
+static const char *digits_of(const scene *s, size_t node, int n)
+{
+    static char digits[TL_NODE_ID_HEX + 1];
+    snprintf(digits, sizeof digits, "%.*s", n, s->hex[node]);
+    return digits;
+}
+
+static void few_digits_name_no_stranger_whose_id_may_be_made_to_begin_so(void **state)
+{
+    (void)state;
+    scene *s = begin();
+    add(s, "eve");
+    for (int n = TL_NAMING_DIGITS_MIN; n < TL_NAMING_DIGITS_SAFE; n++)
+        refused(s, digits_of(s, 0, n), TL_ERR_NOT_FOUND, "(eve) is a stranger");
+    refused(s, digits_of(s, 0, 8), TL_ERR_NOT_FOUND, "Give at least 16 digits of it");
+    for (int n = TL_NAMING_DIGITS_SAFE; n < TL_NODE_ID_HEX; n++)
+        means(s, digits_of(s, 0, n), 0, TL_NAMED_BY_DIGITS);
+    s->known[0].familiar = true;
+    means(s, digits_of(s, 0, 4), 0, TL_NAMED_BY_DIGITS);
+    s->known[0].familiar = false;
+    give(s, 0, "gpu");
+    means(s, digits_of(s, 0, 4), 0, TL_NAMED_BY_DIGITS);
+    tl_naming_unset(&s->naming, &s->known[0].id);
+    s->known[0].own = true;
+    means(s, digits_of(s, 0, 4), 0, TL_NAMED_BY_DIGITS);
+    end(s);
+}
+
+static void a_ground_id_takes_few_digits_away_and_gets_nothing(void **state)
+{
+    (void)state;
+    scene *s = begin();
+    char both[64];
+    add(s, "friend");
+    add(s, "eve");
+    s->known[0].familiar = true;
+    memcpy(s->known[1].id.key, s->known[0].id.key, 4);
+    tl_node_id_write(s->hex[1], &s->known[1].id);
+    refused(s, digits_of(s, 1, 8), TL_ERR_EXISTS, "Give more digits");
+    snprintf(both, sizeof both, "%.16s (friend), %.16s (eve)", s->hex[0], s->hex[1]);
+    refused(s, digits_of(s, 1, 8), TL_ERR_EXISTS, both);
+    means(s, digits_of(s, 0, 16), 0, TL_NAMED_BY_DIGITS);
     end(s);
 }
 
@@ -389,6 +436,8 @@ int main(void)
         cmocka_unit_test(a_name_that_cannot_be_seen_whole_names_nobody),
         cmocka_unit_test(a_name_that_reads_as_the_digits_of_another_node_names_nobody),
         cmocka_unit_test(digits_that_fit_two_nodes_ask_for_more),
+        cmocka_unit_test(few_digits_name_no_stranger_whose_id_may_be_made_to_begin_so),
+        cmocka_unit_test(a_ground_id_takes_few_digits_away_and_gets_nothing),
         cmocka_unit_test(many_of_one_name_are_counted_and_few_are_shown),
         cmocka_unit_test(an_alias_has_a_form),
         cmocka_unit_test(two_aliases_never_look_alike),
