@@ -1,6 +1,7 @@
 #include "api/key.h"
 
 #include "base/rand.h"
+#include "io/disk.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -81,12 +82,6 @@ out:
 
 /* --- making --- */
 
-static bool write_and_sync(int fd, const char *line)
-{
-    size_t n = strlen(line);
-    return fchmod(fd, 0600) == 0 && write(fd, line, n) == (ssize_t)n && fsync(fd) == 0;
-}
-
 /* Writes the whole key under a temporary name, then links it. So the file never holds half a key,
  * and a key that another process has just made is never overwritten. */
 static tl_err create(const char *path, tl_why *why)
@@ -97,18 +92,16 @@ static tl_err create(const char *path, tl_why *why)
     if (snprintf(temp, sizeof temp, "%s.%016llx", path, (unsigned long long)tl_rand_u64(&rand)) >=
         (int)sizeof temp)
         return tl_why_set(why, TL_ERR_IO, "the path of the key file is too long");
-    int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return tl_why_file(why, "make", path, errno);
     tl_rand_bytes(&rand, secret, sizeof secret);
     sodium_bin2base64(text, sizeof text, secret, sizeof secret,
                       sodium_base64_VARIANT_URLSAFE_NO_PADDING);
     snprintf(line, sizeof line, "tl-%s\n", text);
     tl_err e = TL_OK;
-    if (!write_and_sync(fd, line) || (link(temp, path) != 0 && errno != EEXIST))
+    bool made = tl_disk_make(AT_FDCWD, temp, tl_slice_str(line));
+    if (!made || (link(temp, path) != 0 && errno != EEXIST))
         e = tl_why_file(why, "make", path, errno);
-    close(fd);
-    unlink(temp);
+    if (made)
+        unlink(temp);
     sodium_memzero(secret, sizeof secret);
     sodium_memzero(line, sizeof line);
     sodium_memzero(text, sizeof text);

@@ -3,6 +3,7 @@
 #include "config/config.h"
 
 #include "config/config_text.h"
+#include "io/disk.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -72,38 +73,20 @@ tl_err tl_settings_load(const char *path, tl_settings *ret_settings, tl_why *why
     return e;
 }
 
-static tl_err write_all(int fd, tl_slice text)
-{
-    while (text.n) {
-        ssize_t n = write(fd, text.p, text.n);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return TL_ERR_IO;
-        text = tl_slice_of(text.p + n, text.n - (size_t)n);
-    }
-    return TL_OK;
-}
-
 /* Writes a file beside the old one, syncs it, renames it over the old one, and syncs the directory.
  * So after a crash or on a full disk there is either the old file or the new one. */
 static tl_err replace_file(int dir, const char *name, const char *path, tl_slice text, tl_why *why)
 {
     char beside[NAME_MAX + 1];
     snprintf(beside, sizeof beside, ".%.200s.%ld", name, (long)getpid());
-    int fd = openat(dir, beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0 && errno == EEXIST && !unlinkat(dir, beside, 0))
-        fd = openat(dir, beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return failed("write beside", path, why);
-    tl_err e = write_all(fd, text);
-    if (!e && fsync(fd))
-        e = TL_ERR_IO;
-    if (e)
-        e = tl_why_set(why, e, "cannot write %s: %s; it is unchanged", path, strerror(errno));
-    if (close(fd) && !e)
-        e = failed("write", path, why);
-    if (!e && renameat(dir, beside, dir, name))
+    bool made = tl_disk_make(dir, beside, text);
+    if (!made && errno == EEXIST && !unlinkat(dir, beside, 0))
+        made = tl_disk_make(dir, beside, text);
+    if (!made)
+        return tl_why_set(why, TL_ERR_IO, "cannot write %s: %s; it is unchanged", path,
+                          strerror(errno));
+    tl_err e = TL_OK;
+    if (renameat(dir, beside, dir, name))
         e = failed("replace", path, why);
     if (e)
         unlinkat(dir, beside, 0);

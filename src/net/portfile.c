@@ -1,6 +1,7 @@
 #include "net/portfile.h"
 
 #include "base/slice.h"
+#include "io/disk.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -44,11 +45,7 @@ uint16_t tl_portfile_read(const char *path)
 static tl_err write_beside(const char *beside, const char *text, size_t n)
 {
     unlink(beside); /* left by a run that ended in the middle */
-    int fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return TL_ERR_IO;
-    bool written = write(fd, text, n) == (ssize_t)n && !fsync(fd);
-    return close(fd) || !written ? TL_ERR_IO : TL_OK;
+    return tl_disk_make(AT_FDCWD, beside, tl_slice_of(text, n)) ? TL_OK : TL_ERR_IO;
 }
 
 tl_err tl_portfile_write(const char *path, uint16_t port, tl_why *why)

@@ -1,5 +1,7 @@
 #include "store/fragment_files.h"
 
+#include "io/disk.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -35,37 +37,15 @@ tl_err tl_fragment_folder(const char *folder)
     return mkdir(folder, 0700) && errno != EEXIST ? TL_ERR_IO : TL_OK;
 }
 
-static bool write_all(int fd, tl_slice bytes)
-{
-    while (bytes.n) {
-        ssize_t n = write(fd, bytes.p, bytes.n);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        bytes = tl_slice_of(bytes.p + n, bytes.n - (size_t)n);
-    }
-    return true;
-}
-
-static bool sync_folder(const char *folder)
-{
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool ok = fd >= 0 && (!fsync(fd) || errno == EINVAL); /* some file systems know no such thing */
-    if (fd >= 0)
-        close(fd);
-    return ok;
-}
-
 tl_err tl_fragment_write(const char *folder, const char *name, tl_slice bytes)
 {
     path fresh = path_of(folder, name, FRESH), whole = path_of(folder, name, "");
     int fd = open(fresh.text, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return TL_ERR_IO;
-    bool ok = write_all(fd, bytes) && !fsync(fd);
+    bool ok = tl_disk_write(fd, bytes) && !fsync(fd);
     ok = !close(fd) && ok;
-    if (ok && !rename(fresh.text, whole.text) && sync_folder(folder))
+    if (ok && !rename(fresh.text, whole.text) && tl_disk_sync(folder))
         return TL_OK;
     (void)unlink(fresh.text);
     return TL_ERR_IO;
