@@ -6,6 +6,7 @@
 #include "dht/dht.h"
 #include "dht/freshness.h"
 #include "dht/record.h"
+#include "node/reach.h"
 #include "node/state.h"
 #include "peer/seek.h"
 

@@ -1,5 +1,7 @@
+#include "node/accounts.h"
 #include "node/lan_state.h"
 #include "node/names.h"
+#include "node/reach.h"
 #include "node/state.h"
 #include "node/verbs.h"
 

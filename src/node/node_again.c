@@ -1,4 +1,5 @@
 /* Comes back to peers that this node knows, where no relay tells who is there: carries out what peer/again decides. */
+#include "node/reach.h"
 #include "node/state.h"
 #include "node/trials.h"
 

@@ -2,6 +2,7 @@
  * one node. So this one stands aside: it is in the DHT and shows itself to nobody else. Who is the node,
  * backup/keeper.h decides. */
 #include "node/keeping_state.h"
+#include "node/reach.h"
 
 #include "base/log.h"
 

@@ -1,6 +1,7 @@
 /* `teale backup drop` and `teale backup takeover`: a backup is withdrawn; or this machine, which stands aside for one
  * that was restored, is the node again. */
 #include "node/keeping_state.h"
+#include "node/reach.h"
 #include "node/verbs.h"
 
 #include "backup/holder.h"

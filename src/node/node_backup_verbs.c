@@ -1,5 +1,6 @@
 /* `teale backup create` and `teale backup status`: the verbs of this node's own backup. */
 #include "node/keeping_state.h"
+#include "node/reach.h"
 #include "node/verbs.h"
 
 #include "base/log.h"

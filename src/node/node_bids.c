@@ -1,5 +1,6 @@
 /* What this node asks for its work: standing bids of each model, which heartbeats tell, and what a
  * question costs now. */
+#include "node/accounts.h"
 #include "node/state.h"
 
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 /* node_credit.c - accounts with peers: what credit/ wants written goes to the store, what it wants told
  * goes to the peers. Without a store nobody keeps accounts. */
+#include "node/accounts.h"
 #include "node/state.h"
 #include "node/till.h"
 

@@ -2,6 +2,7 @@
  * shows it the way in, and keeps its table over restarts. */
 #include "node/beside.h"
 #include "node/dht_state.h"
+#include "node/reach.h"
 
 #include "base/log.h"
 #include "crypto/blake2s.h"

@@ -1,5 +1,6 @@
 /* What this node says of itself in the DHT. */
 #include "node/dht_state.h"
+#include "node/reach.h"
 
 #include "base/log.h"
 

@@ -3,6 +3,7 @@
 #include "node/facts.h"
 #include "node/names.h"
 #include "node/node_net_report.h"
+#include "node/reach.h"
 #include "node/verbs.h"
 
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 /* Looks in the DHT for peers of which nothing but the ID is known, and carries out what peer/seek decides. */
 #include "node/dht_state.h"
 #include "node/lan_state.h"
+#include "node/reach.h"
 
 #include "base/log.h"
 #include "wire/wsurl.h"

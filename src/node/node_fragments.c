@@ -1,5 +1,6 @@
 /* Fragments of backups: makes the parts of backup/, drives them, hands them what happens, and keeps over
  * restarts what they want kept. */
+#include "node/accounts.h"
 #include "node/facts.h"
 #include "node/fragments_state.h"
 

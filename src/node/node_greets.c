@@ -5,6 +5,7 @@
  * where it publishes in the DHT how it is reached; and where it does not, while an invite of its own is open, for
  * whoever was invited is a stranger until he has joined. */
 #include "node/members_state.h"
+#include "node/reach.h"
 
 #include "store/networks.h"
 

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "node/facts.h"
 #include "node/node_net_report.h"
+#include "node/reach.h"
 #include "relay/introducer.h"
 #include "tell/relaying.h"
 

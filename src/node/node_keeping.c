@@ -7,6 +7,7 @@
 #include "base/when.h"
 #include "node/beside.h"
 #include "node/names.h"
+#include "node/reach.h"
 #include "node/restore.h"
 #include "store/snapshot.h"
 

@@ -1,5 +1,6 @@
 /* The world of members/: connections by tl_peers, rows in the store, events to listeners. And the book
  * of networks at start. */
+#include "node/accounts.h"
 #include "node/members_state.h"
 #include "node/names.h"
 

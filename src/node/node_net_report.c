@@ -3,7 +3,9 @@
 
 #include "node/lan_state.h"
 
+#include "node/accounts.h"
 #include "node/facts.h"
+#include "node/reach.h"
 #include "node/unreached.h"
 #include "tell/doctor.h"
 #include "tell/story.h"

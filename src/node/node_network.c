@@ -1,5 +1,6 @@
 /* The UDP port and the direct ways: hands the events of each part to the others. */
 #include "node/lan_state.h"
+#include "node/reach.h"
 #include "node/state.h"
 #include "node/unreached.h"
 

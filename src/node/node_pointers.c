@@ -1,6 +1,7 @@
 /* The pointers of those whose fragments this node holds: they stay in the DHT while this node is in it,
  * so that a laptop that is lost is found again without its owner. */
 #include "node/fragments_state.h"
+#include "node/reach.h"
 
 #include "backup/pointer.h"
 #include "dht/dht.h"

@@ -1,5 +1,6 @@
 /* node_reciprocity.c - who helped whom: keeps the table of market/reciprocity.h over restarts, feeds it, and
  * has fellow members asked where this node's own record does not do. */
+#include "node/accounts.h"
 #include "node/state.h"
 
 #include "store/deeds.h"

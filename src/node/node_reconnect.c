@@ -1,5 +1,6 @@
 /* After a change of network: tells peer/reconnect of it, answers what that asks of the node, and tells
  * listeners of the phases. */
+#include "node/reach.h"
 #include "node/state.h"
 
 #include "base/log.h"

@@ -1,5 +1,7 @@
 /* What this node relays for others: hands the UDP port's datagrams to relay/peerrelay, tells it who is
  * who, and tells others where it serves. */
+#include "node/accounts.h"
+#include "node/reach.h"
 #include "node/relaying_state.h"
 
 #include "base/log.h"

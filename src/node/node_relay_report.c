@@ -1,8 +1,10 @@
 /* What this node relays for others, for its owner. */
 #include "node/relaying_state.h"
 
+#include "node/accounts.h"
 #include "node/facts.h"
 #include "node/node_net_report.h"
+#include "node/reach.h"
 #include "node/verbs.h"
 
 #define LIST_MAX 256 /* relay sessions that one answer shows */

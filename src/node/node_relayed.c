@@ -3,7 +3,9 @@
 #include "node/state.h"
 
 #include "crypto/idjson.h"
+#include "node/accounts.h"
 #include "node/beside.h"
+#include "node/reach.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,6 +5,7 @@
 #include "node/node_net_report.h"
 
 #include "node/lan_state.h"
+#include "node/reach.h"
 #include "node/sharing.h"
 #include "node/unreached.h"
 

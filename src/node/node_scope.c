@@ -1,5 +1,7 @@
 /* What this node tells of its networks, and what follows when the book of networks changes. */
+#include "node/accounts.h"
 #include "node/lan_state.h"
+#include "node/reach.h"
 #include "node/state.h"
 
 #include "peer/claims.h"

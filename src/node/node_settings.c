@@ -1,4 +1,6 @@
 /* Puts settings into force, at the start and while the node runs. */
+#include "node/accounts.h"
+#include "node/reach.h"
 #include "node/state.h"
 
 #include "base/log.h"

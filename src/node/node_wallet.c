@@ -1,6 +1,7 @@
 /* node_wallet.c - the verbs of the wallet: what the ledger says, and settlements. */
 #include "base/json.h"
 #include "base/log.h"
+#include "node/accounts.h"
 #include "node/names.h"
 #include "node/state.h"
 #include "node/verbs.h"

@@ -1,5 +1,7 @@
 /* Hands the events of each part to the others. */
+#include "node/accounts.h"
 #include "node/lan_state.h"
+#include "node/reach.h"
 #include "node/state.h"
 #include "node/unreached.h"
 

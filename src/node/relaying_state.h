@@ -2,6 +2,7 @@
 #ifndef TL_NODE_RELAYING_STATE_H
 #define TL_NODE_RELAYING_STATE_H
 
+#include "node/reach.h"
 #include "node/state.h"
 #include "relay/peerrelay.h"
 #include "tell/relaying.h"

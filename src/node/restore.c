@@ -4,6 +4,7 @@
 #include "backup/pointer.h"
 #include "base/when.h"
 #include "dht/dht.h"
+#include "node/reach.h"
 #include "node/state.h"
 
 #include <stdio.h>

@@ -1,6 +1,7 @@
 #include "node/verbs.h"
 #include "node/names.h"
 
+#include "node/reach.h"
 #include "node/state.h"
 
 #include <assert.h>
