@@ -20,6 +20,8 @@ void tl_metrics_single(tl_metrics *w, const char *name, const char *type, const 
 void tl_metrics_dht(tl_metrics *w, const tl_dht_counts *f);
 /* metrics_fragments.c */
 void tl_metrics_fragments(tl_metrics *w, const tl_fragment_counts *f);
+/* metrics_relaying.c */
+void tl_metrics_relaying(tl_metrics *w, const tl_node_facts *f);
 /* metrics_lan.c */
 void tl_metrics_lan(tl_metrics *w, const tl_lan_counts *f);
 
