@@ -173,10 +173,13 @@ class Scripts(unittest.TestCase):
         path.write_text(text)
         path.chmod(0o755)
 
-    def script(self, name, *said):
+    def run_script(self, name, *said):
         text = read(f"debian/teale.{name}").replace("/run/systemd/system", self.dir).replace("rm -rf", "echo rm")
-        done = subprocess.run(["sh", "-c", text, name, *said], timeout=60, capture_output=True, text=True,
+        return subprocess.run(["sh", "-c", text, name, *said], timeout=60, capture_output=True, text=True,
                               env={"PATH": f"{self.dir}/bin:{os.environ['PATH']}", "STATE": self.dir})
+
+    def script(self, name, *said):
+        done = self.run_script(name, *said)
         self.assertEqual((0, ""), (done.returncode, done.stderr))
         asked = pathlib.Path(self.dir, "asked")
         lines = asked.read_text().splitlines() if asked.exists() else []
@@ -202,6 +205,22 @@ class Scripts(unittest.TestCase):
             self.put("getent", f"#!/bin/sh\n[ \"$*\" = 'passwd _teale' ] && [ '{line}' ] && echo '{line}'\n")
             self.assertEqual(["userdel _teale"] if removed else [], self.script("postrm", "purge"), line)
             self.assertEqual([], self.script("postrm", "remove"))
+
+    def test_an_account_of_that_name_that_is_anothers_is_told_before_anything_is_changed(self):
+        said = (("install",), ("install", "", "0.1.0"), ("install", "0.0.9", "0.1.0"))
+        for account, refused in (("_teale:x:1001:1001::/home/ann:/bin/sh", True), ("_teale:x:1001:1001:::/bin/sh", True),
+                                 ("_teale:x:998:998::/srv/other:/bin/false", True),
+                                 ("_teale:x:998:998:Teale node:/var/lib/teale:/usr/sbin/nologin", False), ("", False)):
+            self.put("getent", f"#!/bin/sh\n[ '{account}' ] && echo '{account}' || exit 2\n")
+            for words in said:
+                done = self.run_script("preinst.in", *words)
+                self.assertEqual(done.returncode, int(refused), done)
+                if refused:
+                    self.assertIn("E_ACCOUNT_TAKEN: there is an account _teale already, with the home "
+                                  f"{account.split(':')[5]}:", done.stderr)
+                    self.assertIn("Nothing was changed.", done.stderr)
+                    self.assertIn("usermod --login NEW_NAME _teale", done.stderr)
+            self.assertEqual(self.run_script("preinst.in", "upgrade", "0.0.9", "0.1.0").returncode, 0)
 
     def test_the_systems_user_has_one_name_that_is_no_persons(self):
         self.assertRegex(read("init/teale.sysusers"), r'^u _teale - "[^"]+" /var/lib/teale\n$')
