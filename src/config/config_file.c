@@ -82,10 +82,13 @@ static tl_err replace_file(int dir, const char *name, const char *path, tl_slice
     bool made = tl_disk_make(dir, beside, text);
     if (!made && errno == EEXIST && !unlinkat(dir, beside, 0))
         made = tl_disk_make(dir, beside, text);
-    if (!made)
-        return tl_why_set(why, TL_ERR_IO, "cannot write %s: %s; it is unchanged", path,
-                          strerror(errno));
-    tl_err e = TL_OK;
+    tl_err e = made ? TL_OK : failed("write", path, why);
+    if (e && why) {
+        size_t n = strlen(why->text);
+        snprintf(why->text + n, sizeof why->text - n, ". It is unchanged");
+    }
+    if (e)
+        return e;
     if (renameat(dir, beside, dir, name))
         e = failed("replace", path, why);
     if (e)
