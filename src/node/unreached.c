@@ -1,6 +1,7 @@
 #include "node/unreached.h"
 
 #include "node/lan_state.h"
+#include "node/reach.h"
 
 static const char offline[] = "this machine has no network: no interface has an address";
 
