@@ -295,12 +295,18 @@ static int explain_no_provider(const tl_cli *cli)
     int code = TL_EXIT_FAILED;
     const json_t *wan = json_object_get(status, "wan");
     bool here = json_array_size(json_object_get(json_object_get(status, "backend"), "models")) > 0;
-    if (!here && tl_daemon_is_offline(status) && !tl_json_bool(wan, "enabled", false)) {
+    bool off = wan && !here && !tl_json_bool(wan, "enabled", false);
+    if (off && tl_daemon_is_offline(status)) {
         tl_daemon_tell_offline();
         code = TL_EXIT_UNREACHABLE;
-    } else if (wan && !here && !tl_json_bool(wan, "enabled", false)) {
-        tl_out_note("No relay is used: teale down, then teale up --relay URL. Or share a model "
-                    "server of this machine: --share URL");
+    } else if (off && tl_daemon_is_on_lan(status)) {
+        tl_out_note("Share a model on a machine of the same local network (there: teale up --share "
+                    "URL), or name a relay: teale down, then teale up --relay URL");
+    } else if (off) {
+        tl_out_note(
+            "For machines on the same local network: teale config set lan_enabled true. For "
+            "others: teale down, then teale up --relay URL. Or share a model server of this "
+            "machine: --share URL");
     } else if (tl_json_bool(wan, "enabled", false) &&
                !strcmp(tl_json_string(wan, "state", ""), "none")) {
         tl_out_note("No relay is set. Connect to a node that serves the model by its ID, of 64 "

@@ -248,8 +248,8 @@ void tl_verb_backup_create(tl_node *n, const json_t *args, tl_call *call)
     int64_t holders = (int64_t)tl_json_number(args, "holders", 0);
     if (!k || !tl_node_backup(n)) {
         tl_call_fail(call, "E_UNAVAILABLE",
-                     "this node has no database, or does not connect: set "
-                     "wan_enabled");
+                     "this node keeps no database, and a backup is a copy of it: teale doctor says "
+                     "why there is none");
         return;
     }
     if (tl_hex_parse(tl_slice_str(tl_json_string(args, "root", "")), false, root, sizeof root) ||

@@ -146,6 +146,19 @@ class Asking(unittest.TestCase):
                 self.assertGreater(len(r.stderr.splitlines()), 1, code)
             self.assertEqual(r.stdout, "")
 
+    def test_where_nobody_serves_the_remedy_is_of_the_networks_that_are_used(self):
+        for wan, lan, said in ((False, "avahi", "Share a model on a machine of the same local network"),
+                               (False, "off", "teale config set lan_enabled true"),
+                               (True, "off", "The relay is not reached")):
+            def script(h, body):
+                if h.path != "/control/status":
+                    return h.error(503, "no_provider", "nobody")
+                h.begin(200, "application/json")
+                return h.send(json.dumps({"wan": {"enabled": wan, "state": "offline"}, "lan": {"discovery": lan}}))
+            r = self.expect(4 if wan else 1, "chat", "hi", script=script)
+            self.assertIn(said, r.stderr)
+            self.assertEqual("lan_enabled" in r.stderr, lan == "off" and not wan)
+
     def test_an_error_inside_the_stream_keeps_what_came_and_fails(self):
         def script(h, body):
             h.begin()
