@@ -378,7 +378,8 @@ class Netcheck(Case):
     def test_every_server_is_told_with_what_it_sees(self):
         self.node("friend")
         check = self.json("friend", "netcheck")
-        self.assertEqual(set(check), {"udp", "nat", "stun", "port_mapping", "interfaces", "candidates", "relay"})
+        self.assertEqual(set(check), {"udp", "nat", "stun", "port_mapping", "interfaces", "candidates", "relay",
+                                      "offline"})
         answered = [s for s in check["stun"] if s["answered"]]
         self.assertTrue(answered, check)
         for server in answered:
