@@ -62,6 +62,8 @@ typedef struct {
     bool (*look_near)(void *user);
     bool (*is_near)(void *user, const tl_node_id *peer);
     bool (*has_near)(void *user);
+    /* What the owner of this node calls that one; NULL: nothing, or nobody is asked. */
+    const char *(*alias_of)(void *user, const tl_node_id *peer);
 } tl_router_world;
 
 typedef struct {

@@ -6,14 +6,19 @@
 void tl_route_whose(const tl_attempt *a, char *ret, size_t cap)
 {
     char id[TL_NODE_ID_HEX + 1];
-    const tl_peer *p = tl_peer_table_find(a->route->router->table, &a->id);
+    const tl_router *r = a->route->router;
+    const tl_peer *p = tl_peer_table_find(r->table, &a->id);
     if (a->local) {
         snprintf(ret, cap, "the model server");
         return;
     }
+    const char *name = p ? p->name : "";
+    const char *alias = r->world.alias_of ? r->world.alias_of(r->user, &a->id) : NULL;
     tl_node_id_write(id, &a->id);
-    if (p && p->name[0])
-        snprintf(ret, cap, "the model server of peer \"%s\" (%.16s)", p->name, id);
+    if (*name || alias)
+        snprintf(ret, cap, "the model server of peer %s%s%s%s%s%s (%.16s)", alias ? "[" : "",
+                 alias ? alias : "", alias ? (*name ? "] " : "]") : "", *name ? "\"" : "", name,
+                 *name ? "\"" : "", id);
     else
         snprintf(ret, cap, "the model server of peer %.16s", id);
 }
@@ -23,7 +28,7 @@ void tl_route_say_whose(const tl_attempt *a, const char *message, char *ret, siz
 {
     static const char its_server[] = "the model server";
     size_t n = sizeof its_server - 1;
-    char server[192];
+    char server[256];
     tl_route_whose(a, server, sizeof server);
     if (a->local)
         snprintf(ret, cap, "%s", message);

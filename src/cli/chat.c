@@ -140,6 +140,9 @@ static int explain_late(const tl_chat *c)
     tl_out_error(c->answer.len ? "the answer is not complete after %lld s (--timeout)"
                                : "no answer within %lld s (--timeout)",
                  (long long)(c->timeout / TL_SEC));
+    tl_out_note(
+        "Give it longer (--timeout 5m): a model may have to be loaded first. `teale why --model "
+        "NAME` says who would be asked.");
     return TL_EXIT_TIMEOUT;
 }
 
@@ -185,6 +188,7 @@ static int judge(tl_chat *c, const tl_daemon_answer *a)
     }
     if (!c->finished) {
         tl_out_error("the answer broke off");
+        tl_out_note("Ask again; where it happens each time, the log of the model server says why.");
         return TL_EXIT_FAILED;
     }
     return TL_EXIT_OK;

@@ -98,31 +98,47 @@ static next_step on_system(session *s, const char *rest)
     return GO_ON;
 }
 
-/* Prints the models, or with `wanted` the name that was probably meant. True: `wanted` is one of
- * them, or the list is empty or cannot be had. */
-static bool list_models(tl_chat *c, const char *wanted)
+/* The models that can be asked; NULL: they cannot be had. */
+static json_t *all_models(const tl_chat *c)
 {
-    json_t *all, *model;
+    json_t *all;
+    return tl_daemon_get(c->cli, "/control/models", LIST_WITHIN, &all) ? NULL : all;
+}
+
+static void list_models(const tl_chat *c)
+{
+    json_t *all = all_models(c), *model;
     size_t i;
-    bool found = false;
-    if (tl_daemon_get(c->cli, "/control/models", LIST_WITHIN, &all))
-        return true;
     json_array_foreach (json_object_get(all, "models"), i, model) {
         const char *id = tl_json_string(model, "id", "");
-        found |= wanted && !strcmp(id, wanted);
-        if (!wanted) {
-            fputs(!strcmp(id, c->model) ? "* " : "  ", stdout);
-            tl_out_plain(id);
-            putchar('\n');
-        }
-    }
-    const char *meant = wanted && !found ? tl_model_meant(all, wanted) : NULL;
-    if (meant) {
-        tl_safe safe = tl_log_safe(tl_slice_str(meant));
-        tl_out_note("Did you mean %s?", safe.text);
+        fputs(!strcmp(id, c->model) ? "* " : "  ", stdout);
+        tl_out_plain(id);
+        putchar('\n');
     }
     json_decref(all);
-    return found;
+}
+
+typedef enum {
+    FOUND,       /* or no list can be had */
+    FOUND_ALIKE, /* another one that was probably meant, which is told */
+    FOUND_NOT,   /* none like it: the relay may know one */
+} found;
+
+static found look_up(const tl_chat *c, const char *wanted)
+{
+    json_t *all = all_models(c), *model;
+    size_t i;
+    found how = all ? FOUND_NOT : FOUND;
+    json_array_foreach (json_object_get(all, "models"), i, model)
+        if (!strcmp(tl_json_string(model, "id", ""), wanted))
+            how = FOUND;
+    const char *meant = how == FOUND_NOT ? tl_model_meant(all, wanted) : NULL;
+    if (meant) {
+        tl_out_note("Did you mean %s?", tl_log_safe(tl_slice_str(meant)).text);
+        how = FOUND_ALIKE;
+    }
+    json_decref(all);
+    return how;
 }
 
 static next_step on_model(session *s, const char *rest)
@@ -130,7 +146,7 @@ static next_step on_model(session *s, const char *rest)
     tl_chat *c = s->chat;
     size_t n = strlen(rest);
     if (!n) {
-        (void)list_models(c, NULL);
+        list_models(c);
         tl_out_note("Asking %s. /model NAME asks another.", c->model);
         return GO_ON;
     }
@@ -138,7 +154,16 @@ static next_step on_model(session *s, const char *rest)
         tl_out_error("a model's name has at most %zu bytes", sizeof c->model - 1);
         return GO_ON;
     }
-    if (strcmp(rest, "teale-auto") != 0 && !list_models(c, rest))
+    if (strpbrk(rest, " \t")) {
+        tl_out_error("a model's name has no blanks: /model lists the models");
+        return GO_ON;
+    }
+    found how = strcmp(rest, "teale-auto") ? look_up(c, rest) : FOUND;
+    if (how == FOUND_ALIKE) {
+        tl_out_note("No known node serves %s. Asking %s as before.", rest, c->model);
+        return GO_ON;
+    }
+    if (how == FOUND_NOT)
         tl_out_note("No known node serves it now; /model lists the models.");
     memcpy(c->model, rest, n + 1);
     tl_out_note("Asking %s from now on.", c->model);

@@ -45,7 +45,9 @@ static int read_input(tl_buf *prompt)
         size_t n = fread(room, 1, 65536, stdin);
         tl_buf_added(prompt, n);
         if (prompt->len > PROMPT_MAX) {
-            tl_out_error("the prompt is larger than %u MiB", TL_BODY_MAX >> 20);
+            tl_out_error(
+                "the prompt is larger than %u MiB, which no model takes: ask with a part of it",
+                TL_BODY_MAX >> 20);
             return TL_EXIT_FAILED;
         }
         if (n)

@@ -163,7 +163,8 @@ static tl_err has_folder(const char *file, tl_why *why)
     if (!copy)
         e = tl_why_set(why, TL_ERR_NOMEM, "out of memory");
     else if (access(folder, F_OK))
-        e = tl_why_set(why, TL_ERR_NOT_FOUND, "there is no folder %s", folder);
+        e = tl_why_set(why, TL_ERR_NOT_FOUND,
+                       "there is no folder %s: make it, or mount the disk, first", folder);
     free(copy);
     return e;
 }

@@ -130,7 +130,9 @@ tl_err tl_service_do(const char *verb, tl_service s, tl_why *why)
     if (systemctl(s, verb,
                   strcmp(verb, "enable") != 0 && strcmp(verb, "disable") != 0 ? NULL : "--quiet",
                   said))
-        return tl_why_set(why, TL_ERR_IO, "systemctl %s " UNIT " failed: %.300s", verb, said);
+        return tl_why_set(why, TL_ERR_IO,
+                          "systemctl %s " UNIT " failed: %.300s. Its log: journalctl %s-u teale",
+                          verb, said, s.system ? "" : "--user ");
     return TL_OK;
 }
 
@@ -180,6 +182,10 @@ tl_err tl_service_make_user(const char *user, const char *home, tl_why *why)
                           "not %s. Give that account another name",
                           user, pw->pw_dir, home);
     if (run(files, said))
-        return tl_why_set(why, TL_ERR_NOT_FOUND, "its directory cannot be made: %.300s", said);
+        return tl_why_set(why, TL_ERR_NOT_FOUND,
+                          "the directory %s of the system's node cannot be made: %.300s. Correct "
+                          "what stands there, "
+                          "and run this again",
+                          home, said);
     return TL_OK;
 }

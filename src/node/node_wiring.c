@@ -1,6 +1,7 @@
 /* Hands the events of each part to the others. */
 #include "node/accounts.h"
 #include "node/lan_state.h"
+#include "node/names.h"
 #include "node/reach.h"
 #include "node/state.h"
 #include "node/unreached.h"
@@ -511,6 +512,12 @@ static tl_err wire_peers(tl_node *n)
     return tl_peers_new(&config, &peers_events, n, &n->peers);
 }
 
+static const char *alias_of(void *user, const tl_node_id *peer)
+{
+    const tl_node *n = user;
+    return tl_naming_alias(&n->names->naming, peer);
+}
+
 tl_err tl_node_wire(tl_node *n)
 {
     static const tl_server_backend server_backend = {serves, tl_node_ask_for_others, served_done,
@@ -518,9 +525,9 @@ tl_err tl_node_wire(tl_node *n)
     static const tl_server_backend in_clear = {serves, tl_node_ask_for_others, served_in_clear,
                                                tl_node_price};
     static const tl_router_world world = {
-        local_count,     local_model,      ask_backend,         local_error,
-        discover,        relay_hopeless,   relay_error,         route_done,
-        tl_node_ask_old, tl_node_lan_look, tl_node_lan_is_near, tl_node_lan_has_near};
+        local_count,         local_model,          ask_backend, local_error,     discover,
+        relay_hopeless,      relay_error,          route_done,  tl_node_ask_old, tl_node_lan_look,
+        tl_node_lan_is_near, tl_node_lan_has_near, alias_of};
     tl_server_policy policy = {0};
     tl_asker_times times = {0};
     tl_err e = wire_peers(n);

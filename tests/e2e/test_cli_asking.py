@@ -172,7 +172,7 @@ class Asking(unittest.TestCase):
         def script(h, body):
             h.begin()
             h.token("half")
-        self.assertIn("broke off", self.expect(1, "chat", "hi", script=script).stderr)
+        self.assertIn("broke off\nAsk again;", self.expect(1, "chat", "hi", script=script).stderr)
 
     def test_garbage_from_the_daemon_is_an_error_and_no_crash(self):
         def garbage(h, body):
@@ -373,8 +373,9 @@ class Asking(unittest.TestCase):
                 self.echo(h, body)
         text, code = self.session(script, [
             ("> ", "/help\n"), ("/clear", ""), ("> ", "/model\n"), ("  m1", ""), ("> ", "/model m2\n"),
-            ("Did you mean m1?", ""), ("> ", "/model m1\n"),
-            ("Asking m1", ""), ("> ", "one\n"), ("answer 1", ""), ("> ", "/clear\n"), ("> ", "//two\n"),
+            ("Did you mean m1?", ""), ("No known node serves m2. Asking teale-auto as before", ""), ("> ", "/model a b\n"),
+            ("a model's name has no blanks", ""), ("> ", "/model quite-another\n"), ("Asking quite-another from now on", ""),
+            ("> ", "/model m1\n"), ("Asking m1", ""), ("> ", "one\n"), ("answer 1", ""), ("> ", "/clear\n"), ("> ", "//two\n"),
             ("answer 1 [/two]", ""), ("> ", "/nonsense\n"), ("no such command", ""), ("> ", "/bye\n")])
         self.assertEqual((code, self.asked()), (0, ["one", "/two"]), text)
         self.assertEqual(json.loads(self.server.seen[-1][3])["model"], "m1")

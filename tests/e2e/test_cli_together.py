@@ -183,7 +183,7 @@ class Together(unittest.TestCase):
         self.two_nodes("--token-ms", "1000")
         r = self.teale("asker", "chat", "-m", "parrot", "--timeout", "2", "one two three four five")
         self.assertEqual(r.returncode, 6, r.stderr)
-        self.assertIn("the answer is not complete after 2 s (--timeout)", r.stderr)
+        self.assertIn("the answer is not complete after 2 s (--timeout)\nGive it longer", r.stderr)
 
     def test_a_relay_that_goes_away_and_comes_back_is_found_again(self):
         self.two_nodes()

@@ -277,6 +277,12 @@ static bool has_near(void *user)
     return ((router_scene *)user)->has_near;
 }
 
+static const char *alias_of(void *user, const tl_node_id *peer)
+{
+    const router_scene *s = user;
+    return peer->key[0] == 3 ? s->alias : NULL;
+}
+
 /* --- the scene --- */
 
 tl_node_id router_scene_id(unsigned who)
@@ -287,8 +293,9 @@ tl_node_id router_scene_id(unsigned who)
 void router_scene_init(router_scene *s)
 {
     static const tl_router_world world = {
-        local_count,    local_model, local_ask, local_error, discover,
-        relay_hopeless, relay_error, on_done,   ask_old,     .has_near = has_near};
+        local_count, local_model,          local_ask,           local_error,
+        discover,    relay_hopeless,       relay_error,         on_done,
+        ask_old,     .has_near = has_near, .alias_of = alias_of};
     tl_node_id own = router_scene_id(OWN);
     *s = (router_scene){.env = {.now = 1000 * TL_SEC},
                         .access = {.ask_any = true, .running = true},

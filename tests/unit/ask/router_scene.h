@@ -47,6 +47,7 @@ typedef struct {
     tl_err ask_err; /* of the next provider */
     /* the world */
     const char *models[4]; /* of the model server */
+    const char *alias;     /* of peer 3; NULL: it has none */
     const char *local_error, *relay_hopeless, *relay_error;
     bool has_near; /* nodes of the local network are found */
     tl_err discover_err;

@@ -114,6 +114,29 @@ static void a_refusal_of_ones_own_server_passes_as_it_is(void **state)
     finish(&s, &l);
 }
 
+static void what_fails_says_whose_it_is_by_the_owners_word_first(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *alias, *name, *said;
+    } rows[] = {{"gpu", "vm", "peer [gpu] \"vm\" (0300000000000000): it broke"},
+                {"gpu", "", "peer [gpu] (0300000000000000): it broke"},
+                {NULL, "vm", "peer \"vm\" (0300000000000000): it broke"},
+                {NULL, "", "peer 0300000000000000: it broke"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        router_scene s;
+        listener l;
+        begin(&s, &l, true, 2);
+        s.alias = rows[i].alias;
+        tl_peer *p = tl_peer_table_find(&s.table, &(tl_node_id){{3}});
+        snprintf(p->name, sizeof p->name, "%s", rows[i].name);
+        provider_fail(router_scene_at(&s, 2), TL_FAIL_BACKEND_ERROR, "it broke");
+        provider_fail(router_scene_at(&s, 3), TL_FAIL_BACKEND_ERROR, "it broke");
+        assert_string_equal(l.message, rows[i].said);
+        finish(&s, &l);
+    }
+}
+
 static void of_a_refusal_and_a_failure_the_later_is_shown(void **state)
 {
     (void)state;
@@ -369,6 +392,7 @@ int main(void)
         cmocka_unit_test(a_refusal_of_a_model_server_is_followed_by_another_provider),
         cmocka_unit_test(the_last_refusal_is_shown_when_nobody_else_is_left_and_says_whose_it_is),
         cmocka_unit_test(a_refusal_of_ones_own_server_passes_as_it_is),
+        cmocka_unit_test(what_fails_says_whose_it_is_by_the_owners_word_first),
         cmocka_unit_test(of_a_refusal_and_a_failure_the_later_is_shown),
         cmocka_unit_test(an_answer_that_is_not_live_may_break_off_unseen),
         cmocka_unit_test(what_is_too_long_to_hold_goes_on),
