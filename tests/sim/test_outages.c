@@ -127,6 +127,48 @@ static void an_answer_outlives_a_relay_that_is_mute_for_eight_seconds(void **sta
     }
 }
 
+static bool is_silent(const scene *s)
+{
+    tl_peer_facts facts;
+    const tl_peer *p = tl_peer_table_find(&s->nodes[0]->table, &s->nodes[1]->identity.id);
+    assert_true(p && tl_peers_facts(s->nodes[0]->peers, p, &facts));
+    return facts.silent;
+}
+
+/* In an answer whose pieces come seldom: a peer that is there has said something each TL_WATCH_EVERY. */
+static void
+a_peer_that_thinks_is_not_silent_and_one_that_is_cut_off_is_after_two_and_a_half_seconds(
+    void **state)
+{
+    (void)state;
+    for (uint64_t seed = 60; seed < 66; seed++) {
+        scene s = scene_new(seed, 2);
+        question_record q = {0};
+        s.nodes[1]->pieces = 100;
+        s.nodes[1]->piece_every = 15 * TL_SEC;
+        whole_node_serve(s.nodes[1], "m");
+        whole_node_ask(s.nodes[0], &q, "m", "{\"model\":\"m\"}");
+        sim_run_for(s.sim, 20 * TL_SEC);
+        for (int i = 0; i < 400; i++) {
+            sim_run_for(s.sim, 100 * TL_MS);
+            assert_false(is_silent(&s));
+        }
+        s.relay->tamper = swallow;
+        sim_run_for(s.sim, 400 * TL_MS);
+        assert_false(is_silent(&s));
+        tl_time waited = 0;
+        for (; !is_silent(&s) && waited < 10 * TL_SEC; waited += 100 * TL_MS)
+            sim_run_for(s.sim, 100 * TL_MS);
+        assert_in_range(waited, 0, TL_PEERS_SILENT + 300 * TL_MS);
+        s.relay->tamper = NULL;
+        sim_run_for(s.sim, TL_WATCH_EVERY + TL_SEC);
+        assert_false(is_silent(&s));
+        assert_false(question_is_over(&q));
+        question_clear(&q);
+        scene_free(&s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -134,6 +176,8 @@ int main(void)
         cmocka_unit_test(without_a_relay_a_question_under_way_fails_within_10_s),
         cmocka_unit_test(a_relay_that_stops_carrying_without_a_word_ends_an_answer_at_both_ends),
         cmocka_unit_test(an_answer_outlives_a_relay_that_is_mute_for_eight_seconds),
+        cmocka_unit_test(
+            a_peer_that_thinks_is_not_silent_and_one_that_is_cut_off_is_after_two_and_a_half_seconds),
     };
     sim_each_test(tests);
     return sim_result();
