@@ -102,26 +102,27 @@ def a_link_without_addresses_is_enough(lab, programs):
 
 
 def the_local_network_switched_off_under_a_connection_is_told_at_once(lab, programs):
-    one, two = _machine(lab, programs, "one"), _machine(lab, programs, "two")
-    _start(one, two)
-    _wait_found(one, two)
-    _assert_answer(one, two, "udp")
-    one.node.command("config", "set", "lan_enabled", "false")
-    for what in (("chat", "--peer", two.id, "hi"), ("chat", "hi"), ("ping", two.id)):
+    two = _machine(lab, programs, "two")
+    one = Node(lab, programs, lab.machine("one"), "one", None, None, env=ENV, settings={"nat.stun_servers": "[]", **LAN})
+    two.start()
+    one.command("chat", "hi")
+    assert one.json("status")["peers"]["lan"] == 1
+    one.command("config", "set", "lan_enabled", "false")
+    for what in (("chat", "hi"), ("chat", "--peer", two.id, "hi"), ("ping", two.id)):
         started = time.monotonic()
-        done = one.node.command(*what, check=False)
+        done = one.command(*what, check=False)
         took = time.monotonic() - started
         assert done.returncode != 0 and "lan_enabled and wan_enabled are false" in done.stderr, done.stdout + done.stderr
         assert "config set lan_enabled true" in done.stderr, done.stderr
         assert took < 3, f"{what}: {took:.1f} s"
-    assert all(n == 0 for n in one.node.json("status")["peers"].values()), one.node.json("status")["peers"]
-    doctor = one.node.command("doctor", check=False).stdout
+    assert not any(one.json("status")["peers"].values()), one.json("status")["peers"]
+    doctor = one.command("doctor", check=False).stdout
     assert "config set lan_enabled true" in doctor, doctor
-    models = one.node.command("models").stderr
-    assert "lan_enabled true" in models and "Ask all the same" not in models, models
-    two.node.wait("told of the end", lambda: two.peer_entry(one) is None, 5)
-    one.node.command("config", "set", "lan_enabled", "true")
-    one.node.wait("answered again", lambda: one.ask(two)[1:] == ("lan", True), FOUND_S)
+    models = one.command("models").stderr
+    assert "config set lan_enabled true" in models and "Ask all the same" not in models, models
+    two.node.wait("told of the end", lambda: not any(two.node.json("status")["peers"].values()), 5)
+    one.command("config", "set", "lan_enabled", "true")
+    one.wait("answered again", lambda: one.command("chat", "hi"), FOUND_S)
 
 
 def a_running_answer_walks_from_tcp_to_the_relay_and_back(lab, programs):
