@@ -3,9 +3,11 @@
 network"). They find each other, by UDP and by TCP alone; with a relay beside them answers move there and back.
 
     test_switch.py BUILD [NAME]"""
+import json
 import re
 import select
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -14,7 +16,7 @@ from direct import Peer, Stream, tell
 from lab import LabError
 from mdnsnet import Forger, service
 from netns import inside
-from scene import Node, Programs, Relay
+from scene import Node, Programs, Relay, question
 from suite import run_tests
 from switch import ENV, SwitchLab
 
@@ -77,6 +79,36 @@ def the_first_question_after_a_start_waits_for_the_neighbour(lab, programs):
         done = one.command("chat", "hi", check=False)
         assert done.returncode == 0, done.stderr
         one.process.stop()
+
+
+def an_answer_whose_peer_is_unplugged_says_so_until_it_is_back_or_given_up(lab, programs):
+    """Read as `teale chat` reads it: line by line, with what the node says in the middle (docs/http-api.md, Errors)."""
+    one, two = _machine(lab, programs, "one"), _machine(lab, programs, "two", parrot=("--token-ms", "200", "--tokens", "60"))
+    _start(one, two)
+    _wait_found(one, two)
+    _assert_answer(one, two, "udp")
+    for back in (True, False):
+        read = subprocess.Popen(["ip", "netns", "exec", one.host.ns, "curl", "-sSN", "-m", "60", one.node.api + "/chat/completions",
+                                 "-H", "Content-Type: application/json", "-d", json.dumps(question(two.model, "x"))],
+                                stdout=subprocess.PIPE, text=True)
+        try:
+            assert next(read.stdout).startswith("data: ")
+            lab.unplug(two.host)
+            unplugged = time.monotonic()
+            told = next(line for line in read.stdout if line.startswith(":"))
+            took = time.monotonic() - unplugged
+            lab.say(f"told {took:.1f} s after the plug was pulled: {told.strip()[:32]}")
+            assert re.fullmatch(rf": waiting for=path seconds=\d+ peer={two.id}\n", told), told
+            assert 2 < took < 6, took
+            if back:
+                lab.plug(two.host)
+            rest = list(read.stdout)
+            lab.say(f"{'whole' if back else 'given up'} {time.monotonic() - unplugged:.1f} s after it")
+            assert ("data: [DONE]\n" in rest) == back, rest[-5:]
+            assert any(line.startswith("event: error") for line in rest) != back, rest[-5:]
+        finally:
+            read.kill()
+            read.communicate()
 
 
 def only_tcp_passes(lab, programs):
