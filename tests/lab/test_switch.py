@@ -4,6 +4,7 @@ network"). They find each other, by UDP and by TCP alone; with a relay beside th
 
     test_switch.py BUILD [NAME]"""
 import json
+import random
 import re
 import select
 import socket
@@ -216,6 +217,55 @@ def a_member_needs_no_configuration(lab, programs):
     _start(admin, friend)
     admin.node.wait("connected to the member unasked", lambda: admin.path_to(friend) == "lan", FOUND_S)
     assert admin.peer_entry(friend)["ptns"], admin.peer_entry(friend)
+
+
+class Flood(threading.Thread):
+    """Announces so many nodes that are none, again and again, until it is ended."""
+
+    def __init__(self, host, names):
+        super().__init__(daemon=True)
+        host.private = host.address
+        self.forger, self.ends, rng = Forger(host), threading.Event(), random.Random(7)
+        # half of all numbers are keys
+        ids = [rng.randbytes(32).hex() for _ in range(2 * names)]
+        self.packets = [service(f"teale-{i[:16]}", 20000 + n, host.address, [f"id={i}"], f"h{n % 8}.local", 4500)
+                        for n, i in enumerate(ids)]
+        self.start()
+
+    def run(self):
+        while not self.ends.wait(0.3):
+            for n, packet in enumerate(self.packets):
+                self.forger.send(packet)
+                if n % 5 == 4 and self.ends.wait(0.004):
+                    return
+
+    def end(self):
+        self.ends.set()
+        self.join()
+
+
+def _dropped(peer, reason):
+    name = f'teale_lan_dropped_total{{reason="{reason}"}} '
+    return next(float(l.removeprefix(name)) for l in peer.metrics() if l.startswith(name))
+
+
+def a_join_finds_its_inviter_in_a_flood_of_announcements(lab, programs):
+    """The one who joins hears the flood first, and of the inviter when no place is left for what is announced."""
+    admin, friend = _machine(lab, programs, "admin"), _machine(lab, programs, "friend")
+    _start(friend)
+    flood = Flood(lab.machine("rude"), 1000)
+    try:
+        friend.node.wait("full of announcements", lambda: _dropped(friend, "full"), 30)
+        _start(admin)
+        admin.node.command("ptn", "create", "family")
+        code = admin.node.command("ptn", "invite", "family").stdout.strip()
+        started = time.monotonic()
+        assert friend.node.json("join", code)["role"] == "consumer"
+        took = time.monotonic() - started
+    finally:
+        flood.end()
+    lab.say(f"joined {took:.1f} s after the command, in {flood.forger.sent} announcements")
+    assert took < 5, f"{took:.1f} s"
 
 
 class Sink(threading.Thread):
