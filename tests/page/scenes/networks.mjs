@@ -89,11 +89,13 @@ export const scenes = [
       await b.page.locator("dialog").getByRole("button", { name: "Join" }).click();
       await b.page.getByRole("heading", { name: /their-home/ }).waitFor();
       await b.page.getByRole("row", { name: /this node/ }).waitFor();
+      assert.equal(await b.page.locator(".detail-name .tag").innerText(), "Provider");
       await b.accessible("a member's network");
       await b.shot("network-member-360-dark");
       await a.page.getByRole("button", { name: "Done" }).click();
       await members(a).getByRole("row", { name: /Provider/ }).waitFor();
       await a.page.getByText("used by").waitFor();
+      assert.equal(await a.page.locator(".detail-name .tag").innerText(), "Admin");
       await a.accessible("an admin's network");
       await a.shot("network-admin-1440");
     },

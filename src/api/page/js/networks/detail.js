@@ -186,7 +186,7 @@ export class Detail {
     const after = (what) => async () => {
       if (await what(app, ptn)) this.load();
     };
-    fill(this.head, el("div.grow", null, el("h1.detail-name", null, ui.name(ptn.name), " ", stateTag(ptn.state)),
+    fill(this.head, el("div.grow", null, el("h1.detail-name", null, ui.name(ptn.name), " ", stateTag(ptn)),
       el("p.muted.id-line", null, "Network ", el("span.mono", { title: ptn.ptn_id }, ui.short(ptn.ptn_id)), ui.copyButton(ptn.ptn_id, "Copy the network's ID"))),
     el("div.row", null, admin && el("button.primary", { onclick: () => inviteDialog(app, ptn, () => this.load()) }, icon("plus"), "Invite")));
     const what = trouble(app, ptn);

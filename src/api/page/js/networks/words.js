@@ -13,15 +13,14 @@ export const ROLES = {
 export const roleTitle = (role) => (ROLES[role] ? ROLES[role].title : role || "");
 
 const STATES = {
-  valid: ["ok", "Member"],
   joining: ["wait", "Joining"],
   expired: ["bad", "Expired"],
   revoked: ["bad", "Revoked"],
 };
 
-/** A <span> with what this node is in the network. */
-export function stateTag(state) {
-  const [kind, text] = STATES[state] || ["", state];
+/** A <span> with what this node is in the network: its role, or why it is none of the members now. */
+export function stateTag({ state, role }) {
+  const [kind, text] = state === "valid" ? ["ok", roleTitle(role) || "Member"] : STATES[state] || ["", state];
   return el("span.tag", { class: kind }, text);
 }
 

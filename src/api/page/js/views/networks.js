@@ -53,7 +53,7 @@ function card(app, ptn) {
   const facts = ptn.state === "joining" ? ptn.waiting || "waiting for the inviter"
     : `${roleTitle(ptn.role)} \u00b7 ${ptn.members} member${ptn.members === 1 ? "" : "s"}${now ? ` \u00b7 ${now} connected` : ""}${ptn.price_micro ? ` \u00b7 ${ui.price(ptn.price_micro)}` : ""}`;
   return el("li", null, el("a.card.net-card", { href: `#/networks/${ptn.ptn_id}` },
-    el("span.net-words", null, el("span.net-name", null, ui.name(ptn.name), " ", ptn.state !== "valid" && stateTag(ptn.state)),
+    el("span.net-words", null, el("span.net-name", null, ui.name(ptn.name), " ", ptn.state !== "valid" && stateTag(ptn)),
       el("span.muted", null, facts)), icon("right")));
 }
 
