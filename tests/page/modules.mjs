@@ -15,6 +15,7 @@ const { choices, whereOf, AUTO } = await load("chat/models.js");
 const { titleOf } = await load("chat/talk.js");
 const { waitOf } = await load("chat/ask.js");
 const { credits } = await load("wallet/money.js");
+const { settingsIn, withoutCommand } = await load("ui/setting.js");
 const { whereTo } = await load("chat/honest.js");
 
 /** The pieces of a text that comes in parts of `step` characters. */
@@ -120,6 +121,18 @@ test("numbers are shown as people read them", () => {
 test("a clause of the node becomes a sentence, and no URL is changed", () => {
   assert.equal(asSentence("the model server at http://a has no model"), "The model server at http://a has no model.");
   assert.equal(asSentence("http://foo:80: no name server answered"), "http://foo:80: no name server answered.");
+});
+
+test("where the node quotes the command of a setting, the page has its link and not the command", () => {
+  const found = (text) => [withoutCommand(text), settingsIn(text)];
+  assert.deepEqual(found("no relay can be asked: wan_enabled is false (teale config set wan_enabled true)"), ["no relay can be asked: wan_enabled is false", ["wan_enabled"]]);
+  assert.deepEqual(found("wan_enabled is false. teale config set wan_enabled true"), ["wan_enabled is false.", ["wan_enabled"]]);
+  assert.deepEqual(found("dht.enabled is false: teale config set dht.enabled true"), ["dht.enabled is false.", ["dht.enabled"]]);
+  assert.deepEqual(found("Turn it on (teale config set wan_enabled true), or ask an admin."), ["Turn it on, or ask an admin.", ["wan_enabled"]]);
+  assert.deepEqual(found("teale config set wan_enabled true; for a peer at home: teale config set lan_enabled true, then wait"),
+    ["teale config set wan_enabled true; for a peer at home: teale config set lan_enabled true, then wait", ["wan_enabled", "lan_enabled"]]);
+  assert.deepEqual(found("The node does not answer."), ["The node does not answer.", []]);
+  assert.deepEqual(settingsIn("teale config set a b", null, undefined, "teale config set a c"), ["a"]);
 });
 
 test("an error keeps the node's words and adds what helps; anything else in its place is one, too", () => {

@@ -10,6 +10,7 @@ const { createModel, laneOf, pick, share } = await load("network/model.js");
 const { layout } = await load("network/layout.js");
 const { natWords, relayWords } = await load("network/words.js");
 const { danger, groups, grouped, placeOf } = await load("settings/groups.js");
+const { PLACES } = await load("ui/setting.js");
 const { report } = await load("views/doctor.js");
 
 const id = (n) => String(n).padStart(64, "0");
@@ -115,6 +116,13 @@ test("every setting stands in one group, one that is new under More, and none is
   assert.deepEqual(all.flatMap((g) => g.settings.map((s) => s.key)).sort(), [...keys, "nat.brand_new"].sort());
   assert.deepEqual(placeOf("nat.brand_new"), { group: { id: "more", title: "More", settings: {} }, title: "nat.brand_new" });
   assert.deepEqual([placeOf("wan_enabled").group.title, placeOf("wan_enabled").title], ["Networking", "Enable WAN"]);
+});
+
+test("the links of errors call a setting what the view Settings calls it", () => {
+  for (const [key, words] of Object.entries(PLACES)) {
+    const { group, title } = placeOf(key);
+    assert.equal(words, `Settings \u203a ${group.title} \u203a ${title}`);
+  }
 });
 
 test("an address beyond this machine is a danger, each form of loopback is none", () => {

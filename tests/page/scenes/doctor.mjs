@@ -41,7 +41,7 @@ export const scenes = [
       const text = await t.until(() => v.page.evaluate(() => navigator.clipboard.readText()));
       assert.match(text, /^teale \S+, 20\d\d-/);
       assert.match(text, /^(FAIL|warn) {2}\S+ +.+$/m);
-      await v.page.getByRole("link", { name: /Open this setting: wan_enabled/ }).click();
+      await v.page.getByRole("link", { name: "Settings \u203a Networking \u203a Enable WAN" }).first().click();
       await t.until(() => v.page.evaluate(() => document.activeElement.id === "setting-wan_enabled"));
       await node.end();
     },

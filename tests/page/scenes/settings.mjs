@@ -29,7 +29,19 @@ export const scenes = [
     async run(t) {
       const node = await t.world.startNode("switched", [], { relayed: true });
       await t.world.command(node, "config", "set", "wan_relay_url", t.world.relay.url);
-      const v = await t.open({ node });
+      const v = await t.open({ node, expected: [/status of (404|502|503)/] });
+      const away = { name: "Settings \u203a Networking \u203a Enable WAN" };
+      await v.page.locator(".welcome").getByRole("link", away).waitFor();
+      await v.accessible("no wide network");
+      await v.shot("chat-no-wan-wide-light");
+      await v.page.locator(".composer textarea").fill("Anybody?");
+      await v.page.keyboard.press("Enter");
+      const problem = v.page.locator(".answer .problem");
+      await problem.getByRole("link", away).first().waitFor();
+      assert.doesNotMatch(await problem.innerText(), /teale config set/);
+      await v.shot("chat-no-wan-asked-wide-light");
+      await problem.getByRole("link", away).first().click();
+      await t.until(() => v.page.evaluate(() => document.activeElement.id === "setting-wan_enabled"));
       await v.page.getByRole("link", { name: "Settings", exact: true }).click();
       await v.page.getByRole("link", { name: "Networking", exact: true }).click();
       const wan = v.page.getByRole("region", { name: "Networking" }).getByRole("switch", { name: "Enable WAN" });

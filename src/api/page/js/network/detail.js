@@ -4,6 +4,7 @@
 import { PATHS, laneOf, titleOf } from "./model.js";
 import { rates } from "./picture.js";
 import { natName, natWords, relayWords } from "./words.js";
+import { settingLink, settingsIn, withoutCommand } from "../ui/setting.js";
 import { ui } from "../ui.js";
 
 const { el, fill, icon } = ui;
@@ -20,8 +21,12 @@ function idLine(id) {
 /** Commands and settings in a text of the node, with a way to the setting. */
 function remedy(text) {
   if (!text) return el("p.muted", null, "Nothing would make this path better.");
-  const key = /teale config set ([a-z_]+(?:\.[a-z_]+)?)/.exec(text);
-  return el("div.remedy", null, el("p", null, text), key && el("a", { href: `#/settings/${key[1]}` }, "Open this setting"));
+  return el("div.remedy", null, el("p", null, text), settingsIn(text).map((key) => settingLink(key)));
+}
+
+/** Why a ping came to nothing. */
+function failed(text) {
+  return [withoutCommand(text), settingsIn(text).map((key) => [" ", settingLink(key)])];
 }
 
 function pairsTable(pairs) {
@@ -44,11 +49,11 @@ function createPing(app, id) {
       list.append(waiting);
       try {
         const r = await app.api.post(`/v1/app/peers/${id}/ping?count=1`);
-        fill(waiting, r.error ? r.error : `${ui.ms(r.rtt_ms)} ${PATHS[r.path] || r.path}`);
+        fill(waiting, r.error ? failed(r.error) : `${ui.ms(r.rtt_ms)} ${PATHS[r.path] || r.path}`);
         waiting.classList.toggle("bad", Boolean(r.error));
         if (r.error) break;
       } catch (e) {
-        fill(waiting, e.message);
+        fill(waiting, failed(e.message));
         waiting.classList.add("bad");
         break;
       }

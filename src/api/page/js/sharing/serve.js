@@ -1,6 +1,7 @@
 // serve.js - what is shared with whom: a model server, chosen or looked for, and who may ask it. By the settings.
 
 import { ui } from "../ui.js";
+import { settingsIn } from "../ui/setting.js";
 import { asSentence } from "../ui/text.js";
 import { during, field, section } from "../ui/form.js";
 
@@ -63,7 +64,8 @@ function trouble(sharing) {
   if (!sharing.cause) return null;
   const text = asSentence(sharing.cause);
   const [href, words] = MENDS[sharing.reason] || [];
-  return [ui.problem({ message: text, remedy: sharing.remedy || "" }), href && el("div", null, el("a.button", { href }, words))];
+  const linked = settingsIn(text, sharing.remedy).some((key) => href === `#/settings/${key}`);
+  return [ui.problem({ message: text, remedy: sharing.remedy || "" }), href && !linked && el("div", null, el("a.button", { href }, words))];
 }
 
 export function createServe(app, changed) {

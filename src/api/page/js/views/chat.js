@@ -9,6 +9,7 @@ import { listenForKeys, showShortcuts } from "../chat/shortcuts.js";
 import { createThread } from "../chat/thread.js";
 import { openStore } from "../chat/store.js";
 import { isOnLan } from "../state.js";
+import { settingLink } from "../ui/setting.js";
 import { ui } from "../ui.js";
 
 const { el, icon } = ui;
@@ -36,12 +37,20 @@ function lookedThrough(status) {
   return status.wan.enabled ? "other machines are looked for" : isOnLan(status) ? "the local network is looked through" : "";
 }
 
-function howToGetOne(where) {
+function howToGetOne(where, wan) {
   return [el("h2", null, where ? "No model is known yet" : "No model can be asked yet"),
     where && el("p.muted", null, `Ask all the same: ${where}.`),
     el("p.muted", null, "Share one of this machine's model server, or join the network of somebody who does."),
+    !wan && el("p.muted", null, "Machines across the internet are found when the wide network is on."),
     el("div.row", null, el("a.button", { href: "#/sharing" }, icon("sharing"), "Share a model"),
-      el("a.button", { href: "#/networks" }, icon("networks"), "Join a network"))];
+      el("a.button", { href: "#/networks" }, icon("networks"), "Join a network"),
+      !wan && settingLink("wan_enabled", "a.button"))];
+}
+
+function greeting(wan) {
+  return [el("h2", null, "What would you like to know?"),
+    el("p.muted", null, "Models run here and on your friends' machines. Questions travel encrypted, and conversations stay in this browser."),
+    !wan && el("p.muted", null, "The wide network is off: ", settingLink("wan_enabled"))];
 }
 
 /** What an empty conversation shows: a greeting, or how to get a model where none is known. */
@@ -51,13 +60,11 @@ function createWelcome(app) {
   const off = app.watch((state) => {
     const any = (state.models || []).length > 0;
     const where = lookedThrough(state.status);
-    const what = any ? "ask" : `none ${where}`;
+    const wan = state.status.wan.enabled;
+    const what = `${any} ${wan} ${where}`;
     if (what === shown) return;
     shown = what;
-    ui.fill(node, any
-      ? [el("h2", null, "What would you like to know?"),
-        el("p.muted", null, "Models run here and on your friends' machines. Questions travel encrypted, and conversations stay in this browser.")]
-      : howToGetOne(where));
+    ui.fill(node, any ? greeting(wan) : howToGetOne(where, wan));
   });
   return { node, off };
 }

@@ -1,6 +1,8 @@
 // doctor.js - what stands in this node's way, with the evidence and what helps. The last report stays while it looks
 // again, and while another view is open.
 
+import { settingLink, settingsIn } from "../ui/setting.js";
+
 const TITLES = {
   wan: "Wide network", relay: "Relay", second_relay: "Second relay", relay_udp: "Relay by UDP", portal: "Login of this network",
   udp: "UDP", udp_port: "UDP port", nat: "NAT", second_nat: "Second NAT", port_mapping: "Port mapping", direct: "Direct paths",
@@ -44,9 +46,7 @@ function summary(checks) {
 /** The remedy, with a way to each setting that it tells to set. */
 function remedy(ui, text) {
   const { el } = ui;
-  const keys = new Set([...text.matchAll(/teale config set ([a-z_]+(?:\.[a-z_]+)?)/g)].map((m) => m[1]));
-  const links = [...keys].map((key) => el("a", { href: `#/settings/${key}` }, "Open this setting: ", el("code", null, key)));
-  return el("div.remedy", null, el("p", null, el("strong", null, "What helps: "), text), links);
+  return el("div.remedy", null, el("p", null, el("strong", null, "What helps: "), text), settingsIn(text).map((key) => settingLink(key)));
 }
 
 function card(ui, check) {
