@@ -54,7 +54,6 @@ class Seat {
     await this.context.clearPermissions();
     await this.context.clearCookies();
     for (const origin of this.origins) await this.cdp.send("Storage.clearDataForOrigin", { origin, storageTypes: "all" });
-    await this.cdp.send("Network.clearBrowserCache");
     this.origins.clear();
   }
 }
@@ -113,6 +112,23 @@ export class Visitor {
       return [document.documentElement.scrollWidth + (main ? main.scrollWidth - main.clientWidth : 0), innerWidth];
     });
     assert.ok(wide <= window, `${where}: ${wide} px of content in a window of ${window}`);
+  }
+
+  /** Fails where a notice lies over something that is used, at any of the widths; the notices are there already. */
+  async uncovered() {
+    for (const width of [1440, 1119, 820, 819, 768, 360, 320]) {
+      await this.page.setViewportSize({ width, height: 640 });
+      const covered = await this.page.evaluate(async () => {
+        await new Promise((resolve) => { requestAnimationFrame(() => requestAnimationFrame(resolve)); });
+        const notices = [...document.querySelectorAll(".toast")].map((n) => n.getBoundingClientRect());
+        if (!notices.length) return ["no notice"];
+        const over = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+        return [...document.querySelectorAll("a, button, input, textarea, select")].filter((e) => !e.closest(".toasts") && e.checkVisibility({ visibilityProperty: true }) && !e.matches(".skip"))
+          .filter((e) => notices.some((n) => over(n, e.getBoundingClientRect()))).map((e) => `${e.tagName} ${e.className} ${e.title || e.textContent}`);
+      });
+      assert.deepEqual(covered, [], `under a notice at ${width} px`);
+      await this.fits(`a notice at ${width} px`);
+    }
   }
 
   /** A picture in the folder `shots`, where PAGE_SHOTS asks for them. */

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { WIDTHS } from "../visitor.mjs";
 
 export const MARKDOWN = `Two things *matter* here, and [one link](https://example.org/a).
 
@@ -203,7 +204,11 @@ export const scenes = [
       ]);
       await v.page.getByText("junk.bin is neither text nor a picture.").waitFor();
       assert.equal(await v.page.locator(".composer .chip").count(), 2);
+      await v.accessible("a notice");
       await v.shot("chat-files-wide-light");
+      await v.uncovered();
+      await v.page.setViewportSize(WIDTHS.narrow);
+      await v.shot("chat-files-narrow-light");
       await ask(v, "Look");
       await answered(v);
       const [{ content }] = t.world.author.asked[0].messages;

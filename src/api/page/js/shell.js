@@ -2,6 +2,7 @@
 
 import { createNotice } from "./notice.js";
 import { nextTheme, theme } from "./theme.js";
+import { placeToasts } from "./ui/toast.js";
 import { ui } from "./ui.js";
 import { views } from "./views.js";
 
@@ -63,10 +64,10 @@ export function createShell(root, app) {
   const card = nodeCard();
   const notice = createNotice(app);
   const links = views.map((v) => el("a", { href: `#/${v.id}` }, icon(v.icon), el("span", null, v.title)));
+  const foot = el("div.nav-foot", null, card, themeButton());
   const nav = el("nav#nav", { "aria-label": "Views" },
     el("div.brand", null, el("img", { src: "/icon.svg", alt: "", width: "24", height: "24" }), "Teale"),
-    el("div.nav-links", null, links),
-    el("div.nav-foot", null, card, themeButton()));
+    el("div.nav-links", null, links), el("span.grow"), foot);
   const menu = el("button.quiet.icon-only.menu", { "aria-label": "Menu", "aria-expanded": "false", "aria-controls": "nav",
     onclick: () => open(!root.classList.contains("nav-open")) }, icon("menu"));
   const shade = el("div.shade", { onclick: () => open(false) });
@@ -131,6 +132,7 @@ export function createShell(root, app) {
     } }, "Skip to the content"),
     el("header.bar", null, menu, title, el("div.bar-actions#bar-actions")),
     nav, shade, el("div.content", null, notice.node, main));
+  placeToasts(foot, main);
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && root.classList.contains("nav-open")) open(false);
   });
