@@ -15,6 +15,8 @@ class Node {
     this.list.push(...more);
   }
 
+  addEventListener() {}
+
   setAttribute(key, value) {
     this.attributes[key] = value;
   }
@@ -29,11 +31,13 @@ class Node {
   }
 }
 globalThis.Node = Node;
-globalThis.document = { createElement: (tag) => new Node(tag) };
+globalThis.document = { createElement: (tag) => new Node(tag), createElementNS: (space, tag) => new Node(tag) };
 
 const page = resolve(process.argv[2]);
 const load = (path) => import(join(page, "js", path));
 const { nodeInFull, nodeName, nodeText, nodeTextInFull } = await load("nodes.js");
+const { stateTag } = await load("networks/words.js");
+const { ui } = await load("ui.js");
 const { markOf, titleOf } = await load("network/model.js");
 
 const ID = { friend: "a".repeat(64), stranger: "b".repeat(64), silent: "c".repeat(64), own: "d".repeat(64) };
@@ -58,6 +62,18 @@ test("an answer's own words count as the state does: its alias first, its name w
   assert.equal(nodeText({ state: null }, away), away.slice(0, 16));
 });
 
+test("who answered keeps its name when it is gone, and is asked for where it was met for this question", async () => {
+  const { ask } = await load("chat/ask.js");
+  const other = { state: { status: { node_id: ID.own }, peers: [] }, on: () => () => {}, api: { async stream(path, to) {
+    to.onHead(new Headers({ "X-Teale-Peer": ID.stranger }));
+    to.onEvent("message", "{\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}");
+  } }, async refresh() {
+    other.state = { ...other.state, peers: [{ node_id: ID.stranger, name: "box", path: "lan" }] };
+  } };
+  const facts = await ask(other, { choice: { id: "m" }, messages: [], onText() {}, onWait() {}, onHead() {} });
+  assert.deepEqual([facts.name, facts.path, facts.peer], ["box", "lan", ID.stranger]);
+});
+
 test("where a person decides over a node the digits are always there, and once", () => {
   for (const who of ["friend", "stranger", "own"]) {
     assert.deepEqual(nodeInFull(app, ID[who]).find("id"), [short(who)]);
@@ -70,6 +86,27 @@ test("no name is so long, or turns text so, that the digits are lost behind it",
   const text = nodeText({ state: null }, ID.stranger, { name: "\u202e" + "W".repeat(500) });
   assert.match(text, /^\[U\+202E\]W+\u2026 \(b{16}\)$/);
   assert.ok(text.length < 64);
+});
+
+test("the tag beside a network's title says the node's true role, or why it is no member now", () => {
+  const said = (state, role) => stateTag({ state, role }).textContent;
+  assert.deepEqual(["admin", "provider", "consumer"].map((role) => said("valid", role)), ["Admin", "Provider", "Consumer"]);
+  assert.deepEqual([said("revoked", "admin"), said("expired", "admin"), said("joining")], ["Revoked", "Expired", "Joining"]);
+});
+
+test("an error that quotes the command of a setting shows a link to the setting in its place", () => {
+  const links = (one) => (one instanceof Node ? [...(one.tag === "a" ? [one.attributes.href] : []), ...one.list.flatMap(links)] : []);
+  const box = ui.problem({ message: "wan_enabled is false (teale config set wan_enabled true)", remedy: "Or use the local network." });
+  assert.deepEqual(links(box), ["#/settings/wan_enabled"]);
+  assert.equal(box.textContent, "wan_enabled is falseOr use the local network.Settings \u203a Networking \u203a Enable WAN");
+  assert.deepEqual(links(ui.problem({ message: "no" })), []);
+});
+
+test("where the browser lets the page keep nothing, the key is asked for all the same", async () => {
+  for (const name of ["sessionStorage", "localStorage"])
+    Object.defineProperty(globalThis, name, { configurable: true, get() { throw new DOMException("The operation is insecure.", "SecurityError"); } });
+  const { createKey } = await load("key.js");
+  assert.equal(createKey().get(), "");
 });
 
 test("the picture marks whoever is not called by an alias", () => {

@@ -139,7 +139,7 @@ export const scenes = [
     },
   },
   {
-    name: "conversations stay in the browser: found again after a reload, renamed, exported, deleted, all cleared",
+    name: "conversations stay in the browser: found again after a reload, renamed, exported, deleted, all cleared, imported",
     async run(t) {
       const v = await t.open({ node: t.world.asker });
       await ready(v);
@@ -167,13 +167,75 @@ export const scenes = [
       await v.page.getByRole("button", { name: "Delete", exact: true }).click();
       await v.page.locator("dialog .danger").click();
       await t.until(async () => await v.page.locator(".conversation-list li").count() === 1);
-      await v.page.getByRole("button", { name: "All conversations" }).click();
-      await v.page.getByRole("button", { name: "Delete all" }).click();
+      const all = (name) => v.page.getByRole("button", { name: "All conversations" }).click().then(() => v.page.getByRole("button", { name }).click());
+      const [whole] = await Promise.all([v.page.waitForEvent("download"), all("Export all")]);
+      const file = readFileSync(await whole.path());
+      await all("Delete all");
+      await v.page.locator("dialog .danger").click();
+      await t.until(async () => await v.page.locator(".conversation-list li").count() === 0);
+      const give = async (name, buffer) => {
+        const [chooser] = await Promise.all([v.page.waitForEvent("filechooser"), all("Import")]);
+        await chooser.setFiles({ name, mimeType: "application/json", buffer });
+      };
+      await give("cut.json", file.subarray(0, -20));
+      await v.page.getByText("cut.json: It is no file of conversations. Nothing was imported.").waitFor();
+      assert.equal(await v.page.locator(".conversation-list li").count(), 0);
+      await give("all.json", file);
+      await v.page.getByText("1 conversation is imported.").waitFor();
+      await give("all.json", file);
+      await v.page.getByText("0 conversations are imported. 1 was here already.").waitFor();
+      await give("sky.jsonl", Buffer.from('{"teale_chat":1,"model":"author"}\n{"role":"system","content":"Be brief."}\n{"role":"user","content":"Why is the sky blue?"}\n{"role":"assistant","content":"Because."}\n'));
+      await v.page.locator(".conversation-list a").getByText("Why is the sky blue?").click();
+      await lastAnswer(v).getByText("Because.").waitFor();
+      await v.shot("chat-imported-wide-light");
+      t.world.author.asked = [];
+      await ask(v, "And at night?");
+      await answered(v);
+      assert.deepEqual(t.world.author.asked[0].messages.map((m) => m.content), ["Be brief.", "Why is the sky blue?", "Because.", "And at night?"]);
+      await all("Delete all");
       await v.page.locator("dialog .danger").click();
       await t.until(async () => await v.page.locator(".conversation-list li").count() === 0);
       await v.page.reload();
       await v.page.getByText("What would you like to know?").waitFor();
       assert.equal(await v.page.locator(".conversation-list li").count(), 0);
+    },
+  },
+  {
+    name: "what the browser cannot keep, read or delete is said, and stays as long as the page is open",
+    async run(t) {
+      const v = await t.open({ node: t.world.asker });
+      await ready(v);
+      await ask(v, "Kept");
+      await answered(v);
+      await v.page.evaluate(() => {
+        for (const [name, of] of [["put", "QuotaExceededError"], ["delete", "UnknownError"], ["clear", "UnknownError"]])
+          IDBObjectStore.prototype[name] = () => { throw new DOMException("The disk failed", of); };
+      });
+      await v.page.getByRole("button", { name: "New chat" }).first().click();
+      await ask(v, "Not kept");
+      await answered(v);
+      await v.page.getByText("The browser does not keep this conversation. It stays until the page is closed. Its storage is full.").waitFor();
+      await v.shot("chat-not-kept-wide-light");
+      const row = (words) => v.page.locator(".conversation-list a").getByText(words, { exact: true });
+      await row("Kept").click();
+      await v.page.locator(".question").getByText("Kept", { exact: true }).waitFor();
+      await v.page.locator("nav a").nth(5).click(); // another view, and back
+      await v.page.waitForSelector(".view-chat", { state: "detached" });
+      await v.page.locator("nav a").first().click();
+      await row("Not kept").click();
+      await v.page.locator(".question").getByText("Not kept", { exact: true }).waitFor();
+      await v.page.getByRole("button", { name: "Rename, export or delete: Kept" }).click();
+      await v.page.getByRole("button", { name: "Delete", exact: true }).click();
+      await v.page.locator("dialog .danger").click();
+      await v.page.getByText("The browser deleted nothing. It says: The disk failed.").waitFor();
+      assert.equal(await row("Kept").count(), 1);
+      await v.page.evaluate(() => { IDBObjectStore.prototype.get = () => { throw new DOMException("The disk failed", "UnknownError"); }; });
+      await row("Kept").click();
+      await v.page.getByText("This conversation cannot be read. It says: The disk failed.").waitFor();
+      await v.page.locator(".question").getByText("Not kept", { exact: true }).waitFor();
+      await v.page.reload();
+      await row("Kept").waitFor();
+      assert.equal(await row("Not kept").count(), 0);
     },
   },
   {

@@ -6,9 +6,10 @@ import { dialog } from "./ui/dialog.js";
 
 const NAME = "teale.key";
 
+/** `storage` is a function: a browser that keeps nothing for a page does not let it even look there. */
 function stored(storage) {
   try {
-    return storage.getItem(NAME) || "";
+    return storage().getItem(NAME) || "";
   } catch (e) {
     return "";
   }
@@ -23,7 +24,7 @@ function store(key, keep) {
 }
 
 export function createKey() {
-  let key = stored(sessionStorage) || stored(localStorage);
+  let key = stored(() => sessionStorage) || stored(() => localStorage);
   let asking = null;
 
   async function prompt(wrong) {

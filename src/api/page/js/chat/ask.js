@@ -5,9 +5,9 @@ import { contentOf } from "./files.js";
 
 const BODY_MAX = 25 * 1024 * 1024; // the node takes 26 MiB
 
-/** The messages of a conversation as the API has them. */
-export function messagesOf(messages) {
-  const out = [];
+/** The messages of a conversation as the API has them; `system`: what the model was told before, or nothing. */
+export function messagesOf(messages, system) {
+  const out = system ? [{ role: "system", content: system }] : [];
   for (const m of messages) {
     if (m.role === "user") {
       out.push({ role: "user", content: contentOf(m.text, m.files || []) });
@@ -58,9 +58,13 @@ function listenForPeer(app, facts) {
         setTimeout(resolve, TOLD_LATE_MS);
       });
     }
-    if (!facts.peer || facts.path || !app.state) return;
-    const found = (app.state.peers || []).find((p) => p.node_id === facts.peer);
-    facts.path = facts.peer === app.state.status.node_id ? "local" : (found && found.path) || "";
+    if (!facts.peer || !app.state) return;
+    const own = facts.peer === app.state.status.node_id;
+    const find = () => app.state.peers.find((p) => p.node_id === facts.peer);
+    if (!own && !find()) await app.refresh().catch(() => {}); // it was met for this question
+    const { path, name } = find() || {};
+    facts.path = facts.path || (own ? "local" : path || "");
+    if (name) facts.name = name; // it may be gone when the answer is read again
   };
   return { wait, off };
 }

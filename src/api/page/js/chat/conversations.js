@@ -1,4 +1,4 @@
-// conversations.js - the list of conversations: open, rename, delete, export, and all of them at once.
+// conversations.js - the list of conversations: open, rename, delete, export, import, and all of them at once.
 
 import { ui } from "../ui.js";
 
@@ -26,7 +26,7 @@ export function saveFile(name, type, text) {
 
 /** A conversation as Markdown, for people. */
 export function asMarkdown(head, body) {
-  const parts = [`# ${head.title}`];
+  const parts = [`# ${head.title}`, ...(body.system ? ["## What the model is told first", body.system] : [])];
   for (const m of body.messages) {
     const v = m.role === "user" ? m : m.versions[m.shown];
     const files = (m.files || []).map((f) => `(${f.name})`).join(" ");
@@ -35,13 +35,14 @@ export function asMarkdown(head, body) {
   return parts.join("\n\n") + "\n";
 }
 
-/** @param {{onOpen, onNew, onRename, onDelete, onExport, onExportAll, onClear}} to */
+/** @param {{onOpen, onNew, onRename, onDelete, onExport, onExportAll, onImport, onClear}} to */
 export function createConversations(to) {
   const filter = el("input", { type: "search", placeholder: "Search", "aria-label": "Search conversations" });
   const list = el("div.conversation-list");
   const menuButton = el("button.quiet.icon-only.small", { title: "All conversations", "aria-label": "All conversations", onclick: all }, icon("more"));
+  const file = el("input", { type: "file", accept: ".json,.jsonl,.txt", hidden: true, tabindex: "-1", "aria-label": "A file of conversations" });
   const node = el("aside.conversations#conversations", { "aria-label": "Conversations" },
-    el("div.conversations-head", null, el("button.new", { onclick: to.onNew }, icon("plus"), "New chat"), menuButton),
+    el("div.conversations-head", null, el("button.new", { onclick: to.onNew }, icon("plus"), "New chat"), menuButton, file),
     el("div.conversations-search", null, filter), list);
   let heads = [];
   let current = "";
@@ -50,13 +51,16 @@ export function createConversations(to) {
     const n = heads.length;
     ui.dialog({
       title: "All conversations",
-      body: [el("p", null, n ? `${n} conversation${n === 1 ? " is" : "s are"} kept in this browser, and nowhere else.` : "None is kept yet.")],
+      body: [el("p", null, n ? `${n} conversation${n === 1 ? " is" : "s are"} kept in this browser, and nowhere else.` : "None is kept yet."),
+        el("p.muted", null, "Import takes a file that this page exported, or that ", el("code", null, "teale chat"), " saved.")],
       actions: [
+        { label: "Import\u2026", value: "import" },
         { label: "Export all", value: () => to.onExportAll(), disabled: n === 0 },
         { label: "Delete all", kind: "danger", value: "clear", disabled: n === 0 },
       ],
     }).then((answer) => {
       if (answer === "clear") to.onClear();
+      else if (answer === "import") file.click();
     });
   }
 
@@ -95,6 +99,10 @@ export function createConversations(to) {
   }
 
   filter.addEventListener("input", draw);
+  file.addEventListener("change", () => {
+    if (file.files[0]) to.onImport(file.files[0]);
+    file.value = "";
+  });
   draw();
   return {
     node,

@@ -61,7 +61,7 @@ function factsNode(app, v) {
   if (f.peer) {
     const own = f.path === "local";
     const here = own || (app.state && app.state.status.node_id === f.peer);
-    parts.push(here ? "this machine" : el("a", { href: `#/network/${f.peer}`, title: `Node ${f.peer}` }, nodeName(app, f.peer)));
+    parts.push(here ? "this machine" : el("a", { href: `#/network/${f.peer}`, title: `Node ${f.peer}` }, nodeName(app, f.peer, peer ? null : { name: f.name })));
     if (f.path && !own) parts.push([f.path, peer && ui.ms(peer.rtt_ms)].filter(Boolean).join(" "));
   }
   if (f.rate) parts.push(`${f.rate >= 100 ? Math.round(f.rate) : f.rate.toFixed(1)} tokens/s`);

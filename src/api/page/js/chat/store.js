@@ -1,21 +1,24 @@
-// store.js - the conversations, in this browser's IndexedDB and nowhere else. A browser that has none keeps them until
-// the page is closed.
+// store.js - the conversations, in this browser's IndexedDB and nowhere else. What the browser does not take is held here
+// until the page is closed, so that a full disk, a private window or a closed database loses nothing that is in sight.
 
 const NAME = "teale";
-const channel = "BroadcastChannel" in globalThis ? new BroadcastChannel("teale.chat") : null;
+const channel = openChannel();
+const held = new Map(); // by id, {head, body}: what no database has; `body` is missing where it has that
+const copy = (value) => structuredClone(value);
+
+/** Where other tabs are told of a change; null where the browser has no such thing for this page. */
+function openChannel() {
+  try {
+    return new BroadcastChannel("teale.chat");
+  } catch (e) {
+    return null;
+  }
+}
 
 function result(request) {
   return new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
-  });
-}
-
-function finished(transaction) {
-  return new Promise((resolve, reject) => {
-    transaction.oncomplete = () => resolve();
-    transaction.onabort = () => reject(transaction.error);
-    transaction.onerror = () => reject(transaction.error);
   });
 }
 
@@ -28,76 +31,128 @@ function open() {
   return result(request);
 }
 
-function inMemory() {
-  const heads = new Map();
-  const bodies = new Map();
-  const copy = (value) => structuredClone(value);
+/** All of `work(heads, bodies)` is written, or nothing. */
+function written(db, work) {
+  return new Promise((resolve, reject) => {
+    const t = db.transaction(["heads", "bodies"], "readwrite");
+    let thrown = null;
+    t.oncomplete = () => resolve();
+    t.onabort = () => reject(thrown || t.error || new Error("the browser gave it up"));
+    try {
+      work(t.objectStore("heads"), t.objectStore("bodies"));
+    } catch (e) {
+      thrown = e;
+      t.abort();
+    }
+  });
+}
+
+function inDatabase(first) {
+  let db = first;
+  const own = (opened) => {
+    opened.onversionchange = () => opened.close(); // whoever deletes it is not kept waiting
+    return opened;
+  };
+  own(db);
+
+  /** A database that the browser has closed is opened anew. */
+  async function on(work) {
+    try {
+      return await work(db);
+    } catch (e) {
+      if (e.name !== "InvalidStateError") throw e;
+      db = own(await open());
+      return work(db);
+    }
+  }
+
   return {
-    lasting: false,
-    list: async () => [...heads.values()].map(copy),
-    load: async (id) => copy(bodies.get(id)),
-    save: async (head, body) => {
-      heads.set(head.id, copy(head));
-      if (body) bodies.set(head.id, copy(body));
-    },
-    remove: async (id) => {
-      heads.delete(id);
-      bodies.delete(id);
-    },
-    clear: async () => {
-      heads.clear();
-      bodies.clear();
-    },
+    list: () => on((d) => result(d.transaction("heads").objectStore("heads").getAll())),
+    load: (id) => on((d) => result(d.transaction("bodies").objectStore("bodies").get(id))),
+    write: (work) => on((d) => written(d, work)),
   };
 }
 
-function inDatabase(db) {
-  const both = (mode) => db.transaction(["heads", "bodies"], mode);
-  return {
-    lasting: true,
-    list: () => result(db.transaction("heads").objectStore("heads").getAll()),
-    load: (id) => result(db.transaction("bodies").objectStore("bodies").get(id)),
-    save(head, body) {
-      const t = both("readwrite");
-      t.objectStore("heads").put(head);
-      if (body) t.objectStore("bodies").put(body);
-      return finished(t);
-    },
-    remove(id) {
-      const t = both("readwrite");
-      t.objectStore("heads").delete(id);
-      t.objectStore("bodies").delete(id);
-      return finished(t);
-    },
-    clear() {
-      const t = both("readwrite");
-      t.objectStore("heads").clear();
-      t.objectStore("bodies").clear();
-      return finished(t);
-    },
+/** Why the browser did not do it, in words. */
+export function reasonOf(error) {
+  const name = (error && error.name) || "Error";
+  if (name === "QuotaExceededError") return "Its storage is full. Export conversations and delete some, or make room on the disk.";
+  return `It says: ${(error && error.message) || name}.`.replace(/\.\.$/, ".");
+}
+
+function put(list) {
+  return (heads, bodies) => {
+    for (const { head, body } of list) {
+      heads.put(head);
+      if (body) bodies.put(body);
+    }
   };
 }
 
 /**
- * Heads are {id, title, named, created, updated}; bodies {id, messages, model}.
- * `onOther` is called when another tab changed something.
+ * Heads are {id, title, named, created, updated}; bodies {id, messages, model, system}. Each function but `list` and `load`
+ * rejects where nothing was written. `onOther` is called when another tab changed something.
  */
 export async function openStore(onOther) {
-  let base;
+  let base = null;
   try {
     base = inDatabase(await open());
-  } catch (e) {
-    base = inMemory();
-  }
+  } catch (e) { /* it is held until the page is closed */ }
   if (channel) channel.onmessage = (event) => onOther(event.data);
-  const telling = (fn) => async (...args) => {
-    await fn(...args);
-    if (channel) channel.postMessage(args[0] && args[0].id ? args[0].id : args[0] || "all");
+  const tell = (what) => {
+    if (channel) channel.postMessage(what);
   };
-  return Object.assign({}, base, {
-    save: telling(base.save), remove: telling(base.remove), clear: telling(base.clear),
+  return {
+    lasting: Boolean(base),
+    async list() {
+      const kept = base ? await base.list() : [];
+      return [...[...held.values()].map((one) => copy(one.head)), ...kept.filter((head) => !held.has(head.id))];
+    },
+    async load(id) {
+      const own = held.get(id);
+      if (own && own.body) return copy(own.body);
+      return base ? base.load(id) : undefined;
+    },
+    async save(head, body) {
+      const whole = { head, body: body || (held.get(head.id) || {}).body };
+      try {
+        if (base) await base.write(put([whole]));
+        else held.set(head.id, copy(whole));
+      } catch (e) {
+        held.set(head.id, copy(whole));
+        throw e;
+      }
+      if (base) held.delete(head.id);
+      tell(head.id);
+    },
+    /** Many at once: all of them are kept, or none. */
+    async add(list) {
+      if (base) await base.write(put(list));
+      else for (const one of list) held.set(one.head.id, copy(one));
+      tell("all");
+    },
+    async remove(id) {
+      if (base) {
+        await base.write((heads, bodies) => {
+          heads.delete(id);
+          bodies.delete(id);
+        });
+      }
+      held.delete(id);
+      tell(id);
+    },
+    async clear() {
+      if (base) {
+        await base.write((heads, bodies) => {
+          heads.clear();
+          bodies.clear();
+        });
+      }
+      held.clear();
+      tell("all");
+    },
     close() {
       if (channel) channel.onmessage = null;
     },
-  });
+  };
 }

@@ -6,7 +6,8 @@ const KEEP_EVERY_MS = 3000; // of an answer that still comes, so that a closed t
 const KEEP_WHILE_MAX = 256 * 1024; // characters; a longer one is kept at its end
 const TITLE_MAX = 60;
 
-function newId() {
+/** A name for a conversation that no other has. */
+export function newId() {
   const bytes = crypto.getRandomValues(new Uint8Array(12));
   return [...bytes].map((b) => b.toString(16).padStart(2, "0")).join("");
 }
@@ -58,7 +59,7 @@ export function startAnswer(app, talk, message, { choice, answer, keep }) {
   const abort = new AbortController();
   const v = { text: "", thoughts: "", facts: null, error: null, stopped: false, running: true, at: Date.now() };
   const index = talk.body.messages.indexOf(message);
-  const history = messagesOf(talk.body.messages.slice(0, index));
+  const history = messagesOf(talk.body.messages.slice(0, index), talk.body.system);
   message.versions = message.versions.filter((other) => other.text || !other.error); // what failed is not worth a choice
   message.versions.push(v);
   message.shown = message.versions.length - 1;

@@ -19,6 +19,7 @@ export function createThread(app, to) {
   let follow = true;
   let lastTop = 0;
   let messages = [];
+  let toldFirst = ""; // by the system message of an imported conversation
   let first = 0;
 
   function toEnd() {
@@ -88,6 +89,8 @@ export function createThread(app, to) {
         node.scrollTop = node.scrollHeight - height;
       } }, `Show earlier messages (${first})`));
     }
+    if (first === 0 && toldFirst)
+      list.append(el("details.thought", null, el("summary", null, "What the model is told first"), el("div.thought-text", { dir: "auto" }, toldFirst)));
     for (let i = first; i < messages.length; i++) add(i);
     // What stands last is seen first: its Markdown is read first.
     for (let i = messages.length - 1; i >= first; i--) if (answers.has(i)) answers.get(i).draw();
@@ -97,9 +100,10 @@ export function createThread(app, to) {
     node,
     jump,
     edit,
-    /** Shows these messages, from now on this array's. */
-    set(some) {
+    /** Shows these messages, from now on this array's; `system` is what the model is told before them. */
+    set(some, system) {
       messages = some;
+      toldFirst = system || "";
       follow = true;
       jump.hidden = true;
       show(Math.max(0, messages.length - SHOWN));

@@ -1,20 +1,19 @@
 // chat.js - the chat: conversations on the side, one of them open, and the field for the next question. Everything that
 // is said stays in this browser; the node passes questions on and keeps none.
 
-import { asMarkdown, createConversations, saveFile } from "../chat/conversations.js";
 import { createComposer } from "../chat/composer.js";
+import { createConversations } from "../chat/conversations.js";
+import { createLibrary } from "../chat/library.js";
 import { createPicker } from "../chat/picker.js";
-import { emptyTalk, mended, runOf, startAnswer, titleOf } from "../chat/talk.js";
+import { emptyTalk, runOf, startAnswer, titleOf } from "../chat/talk.js";
 import { listenForKeys, showShortcuts } from "../chat/shortcuts.js";
 import { createThread } from "../chat/thread.js";
-import { openStore } from "../chat/store.js";
 import { isOnLan } from "../state.js";
 import { settingLink } from "../ui/setting.js";
 import { ui } from "../ui.js";
 
 const { el, icon } = ui;
 const MODEL_KEY = "teale.chat.model";
-const dropped = new Set(); // conversations that were deleted: an answer that still comes does not bring them back
 let lastOpen = ""; // whoever comes back from another view finds the conversation open
 
 function lastModel() {
@@ -78,8 +77,8 @@ function mount(root, app) {
   const composer = createComposer({ picker, onSend: send, onStop: stop, onUp: editLast });
   const thread = createThread(app, { onAgain: again, onEdit: editAndAsk, onVersion: showVersion });
   const conversations = createConversations({
-    onOpen: () => showList(false), onNew: fresh, onRename: rename, onDelete: remove, onExport: exportOne,
-    onExportAll: exportAll, onClear: clear,
+    onOpen: () => showList(false), onNew: fresh, onRename: rename, onDelete: remove, onClear: clear,
+    onExport: (head) => library.exportOne(head, openBody), onExportAll: () => library.exportAll(openBody), onImport: (file) => library.importFile(file),
   });
   const welcome = createWelcome(app);
   const hint = el("p.composer-hint.muted", null, "Models make mistakes. ", el("button.link", { onclick: showShortcuts }, "Keys"));
@@ -95,11 +94,10 @@ function mount(root, app) {
     thread.node, welcome.node, el("div.composer-place", null, thread.jump, composer.node, hint));
   const inBar = document.getElementById("bar-actions");
   const barButtons = [listButton(), newButton()];
-  let store = null;
-  let heads = [];
   let talk = emptyTalk(lastModel());
   let gone = false;
   let loading = 0;
+  const library = createLibrary({ onChange: drawHeads, onOther: reload });
 
   function showList(open) {
     root.classList.toggle("list-open", open);
@@ -107,8 +105,7 @@ function mount(root, app) {
   }
 
   function drawHeads() {
-    heads.sort((a, b) => b.updated - a.updated);
-    conversations.set(heads, talk.head.id);
+    conversations.set(library.heads, talk.head.id);
     ui.fill(headTitle, talk.head.title ? ui.name(talk.head.title) : "New chat");
   }
 
@@ -117,21 +114,6 @@ function mount(root, app) {
     const empty = talk.body.messages.length === 0;
     root.classList.toggle("is-empty", empty);
     welcome.node.hidden = !empty;
-  }
-
-  async function keep(one) {
-    const { head, body } = one;
-    if (dropped.has(head.id)) return;
-    head.updated = Date.now();
-    const known = heads.find((h) => h.id === head.id);
-    if (!known) heads.push(head);
-    if (!gone) drawHeads();
-    if (!store) return;
-    try {
-      await store.save(head, body);
-    } catch (e) {
-      ui.toast("The browser could not keep this conversation: its storage may be full.", "error");
-    }
   }
 
   const running = () => runOf(talk.head.id);
@@ -154,7 +136,7 @@ function mount(root, app) {
     talk = one;
     lastOpen = talk.body.messages.length ? talk.head.id : "";
     picker.set(talk.body.model || lastModel());
-    thread.set(talk.body.messages);
+    thread.set(talk.body.messages, talk.body.system);
     composer.setBusy(false);
     const run = running();
     if (run) {
@@ -179,7 +161,7 @@ function mount(root, app) {
   function begin(message, answer) {
     const mine = talk;
     told.textContent = "";
-    follow(mine, startAnswer(app, mine, message, { choice: picker.choice, answer, keep: () => keep(mine) }));
+    follow(mine, startAnswer(app, mine, message, { choice: picker.choice, answer, keep: () => library.keep(mine) }));
   }
 
   /** A new answer to the question that stands last. */
@@ -198,7 +180,7 @@ function mount(root, app) {
     drawEmpty();
     thread.add(messages.length - 1);
     answerLast();
-    keep(talk);
+    library.keep(talk);
     if (app.route.rest[0] !== talk.head.id) app.go(`#/chat/${talk.head.id}`, true);
   }
 
@@ -239,7 +221,7 @@ function mount(root, app) {
     if (running() || !m.versions[v]) return;
     m.shown = v;
     thread.answer(i).draw();
-    keep(talk);
+    library.keep(talk);
   }
 
   function editLast() {
@@ -253,55 +235,26 @@ function mount(root, app) {
   }
 
   function rename(head, words) {
-    const known = heads.find((h) => h.id === head.id);
-    Object.assign(known, { title: words, named: true });
-    if (talk.head.id === head.id) talk.head = known;
-    drawHeads();
-    if (store) store.save(known).catch(() => ui.toast("The new title could not be kept.", "error"));
+    const known = library.find(head.id);
+    if (talk.head.id === head.id) talk.head = known || talk.head;
+    library.rename(head, words);
   }
 
   async function remove(head) {
     const body = el("p", null, ui.name(head.title), " is kept nowhere else.");
     const yes = await ui.confirm({ title: "Delete this conversation?", body, action: "Delete", danger: true });
-    if (!yes) return;
-    dropped.add(head.id);
-    if (runOf(head.id)) runOf(head.id).stop();
-    if (talk.head.id === head.id) fresh();
-    heads = heads.filter((h) => h.id !== head.id);
-    drawHeads();
-    if (store) await store.remove(head.id);
+    if (yes && await library.remove([head]) && talk.head.id === head.id) fresh();
   }
 
   async function clear() {
     const body = "They are kept in this browser alone, and cannot be brought back.";
     const yes = await ui.confirm({ title: "Delete all conversations?", body, action: "Delete all", danger: true });
-    if (!yes) return;
-    for (const head of heads) {
-      dropped.add(head.id);
-      if (runOf(head.id)) runOf(head.id).stop();
-    }
-    heads = [];
+    if (!yes || !await library.remove([...library.heads])) return;
     fresh();
-    if (store) await store.clear();
     ui.toast("All conversations are deleted.", "ok");
   }
 
-  async function bodyOf(head) {
-    if (head.id === talk.head.id) return talk.body;
-    return mended((await store.load(head.id)) || { id: head.id, messages: [] });
-  }
-
-  async function exportOne(head) {
-    const file = head.title.replace(/[^\p{L}\p{N} _-]/gu, "").trim().slice(0, 60) || "conversation";
-    saveFile(`${file}.md`, "text/markdown", asMarkdown(head, await bodyOf(head)));
-  }
-
-  async function exportAll() {
-    const all = [];
-    for (const head of heads) all.push(Object.assign({}, head, await bodyOf(head)));
-    const whole = { format: "teale-conversations", version: 1, conversations: all };
-    saveFile("teale-conversations.json", "application/json", JSON.stringify(whole, null, 1));
-  }
+  const openBody = (head) => (head.id === talk.head.id ? talk.body : null);
 
   async function openById(id) {
     const mine = ++loading;
@@ -309,16 +262,17 @@ function mount(root, app) {
       show(runOf(id).talk);
       return;
     }
-    if (!store) return; // it is asked for again when that is open
-    const head = heads.find((h) => h.id === id);
-    const body = head && store ? await store.load(id) : null;
+    await library.opened;
+    if (app.route.rest[0] !== id) return;
+    const head = library.find(id);
+    const body = head && await library.load(id);
     if (mine !== loading || gone) return;
-    if (!head || !body) {
-      app.go("#/chat", true);
-      return;
+    if (body) {
+      show({ head, body });
+      composer.focus();
+    } else {
+      app.go(talk.body.messages.length ? `#/chat/${talk.head.id}` : "#/chat", true);
     }
-    show({ head, body: mended(body) });
-    composer.focus();
   }
 
   function onRoute({ view, rest }) {
@@ -328,16 +282,15 @@ function mount(root, app) {
   }
 
   async function reload(what) {
-    heads = await store.list();
-    if (what === talk.head.id && !running()) {
-      const head = heads.find((h) => h.id === what);
-      const body = head && await store.load(what);
-      if (body && !gone) show({ head, body: mended(body) });
-    }
-    if (!gone) drawHeads();
+    await library.reload();
+    if (what !== talk.head.id || running()) return;
+    const head = library.find(what);
+    const body = head && await library.load(what);
+    if (body && !gone && talk.head.id === what && !running()) show({ head, body });
   }
 
   function step(by) {
+    const { heads } = library;
     const at = heads.findIndex((h) => h.id === talk.head.id);
     const next = heads[at < 0 ? 0 : at + by];
     if (next) app.go(`#/chat/${next.id}`);
@@ -376,14 +329,8 @@ function mount(root, app) {
   if (runOf(wanted)) talk = runOf(wanted).talk;
   show(talk);
   if (matchMedia("(hover: hover)").matches) composer.focus();
-  openStore(reload).then(async (opened) => {
-    store = opened;
-    const kept = await store.list();
-    heads = [...heads, ...kept.filter((h) => !heads.some((own) => own.id === h.id))];
-    if (gone) return;
-    drawHeads();
-    if (!store.lasting) ui.toast("This browser keeps conversations only until the page is closed.", "info");
-    if (!wanted) return;
+  library.opened.then(() => {
+    if (gone || !wanted) return;
     if (app.route.rest[0] !== wanted) app.go(`#/chat/${wanted}`, true);
     else if (wanted !== talk.head.id) openById(wanted);
   });
@@ -396,7 +343,7 @@ function mount(root, app) {
     welcome.off();
     picker.stop();
     thread.stop();
-    if (store) store.close();
+    library.end();
     barButtons.forEach((b) => b.remove());
   };
 }
