@@ -3,13 +3,16 @@
 
 #include "api/state.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <zlib.h>
 
-/* Nothing inline, nothing of another host, nothing made of text by the page's scripts: a string becomes
- * markup by DOMPurify's policy alone, and the address of a worker by the page's own. */
-static const char policy[] =
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+/* Nothing inline but the two texts of these hashes, nothing of another host, nothing made of text by
+ * the page's scripts: a string becomes markup by DOMPurify's policy alone, and the address of a worker
+ * by the page's own. */
+static const char policy_form[] =
+    "default-src 'none'; script-src 'self' '%s'; style-src 'self' '%s'; img-src 'self' data: "
+    "blob:; "
     "media-src blob:; connect-src 'self'; worker-src 'self'; manifest-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types dompurify teale";
@@ -62,6 +65,8 @@ static void send_file(tl_api *api, tl_httpd_req *r, const tl_page_file *f)
 void tl_api_on_page(tl_api *api, tl_httpd_req *r)
 {
     tl_slice path = tl_httpd_path(r);
+    char policy[sizeof policy_form + 128]; /* a hash is 51 characters */
+    snprintf(policy, sizeof policy, policy_form, tl_page_script, tl_page_style);
     tl_httpd_header(r, "Content-Security-Policy", policy);
     tl_httpd_header(r, "X-Frame-Options", "DENY");
     if (tl_httpd_tag(r) ==

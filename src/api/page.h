@@ -15,4 +15,7 @@ typedef struct {
 
 extern const tl_page_file tl_page_files[]; /* ends with path NULL */
 
+/* What a policy calls the one <style> and the one <script> that stand in the page: "sha256-...". */
+extern const char tl_page_style[], tl_page_script[];
+
 #endif

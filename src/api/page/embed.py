@@ -4,9 +4,11 @@
 Its own files are those below this folder. Three of other people come from Debian's packages at build time
 (node-marked, node-dompurify, node-highlight.js); nothing is fetched when the page runs.
 
-The first view comes in two files, css/first.css and js/first.js, for forty requests take a browser longer than all else
-together. js/first.js holds the modules that js/main.js needs, each as a function of its own. What is loaded later
-imports them by their own paths, where a line hands out what js/first.js has: there is one of each."""
+The first view comes in two files, for forty requests take a browser longer than all else together. index.html has the
+styles and js/early.js in it, which the page's policy knows by their hashes; js/first.js holds the modules that
+js/main.js needs, each as a function of its own. What is loaded later imports them by their own paths, where a line hands
+out what js/first.js has: there is one of each."""
+import base64
 import gzip
 import hashlib
 import os
@@ -89,11 +91,24 @@ def bundle(files):
         files[path] = (hands if exports else 'import "/js/first.js";\n').encode()
     parts.append(f"export {{ {', '.join(names.values())} }};\n")
     files["js/first.js"] = "\n".join(parts).encode()
-    files["css/first.css"] = b"".join(files[f"css/{name}.css"] for name in FIRST_STYLES)
+
+
+def inlined(files):
+    """Puts styles and the early script into index.html; returns what the page's policy calls each."""
+    style = b"".join(files[f"css/{name}.css"] for name in FIRST_STYLES)
+    script = files.pop("js/early.js")
+    page = files["index.html"]
+    for mark, tag, text in ((b'<link rel="stylesheet" href="first.css" data-views="chat">', b'style data-views="chat"', style),
+                            (b'<script src="early.js"></script>', b"script", script)):
+        if mark not in page or b"</" in text:
+            sys.exit(f"embed.py: {tag.decode()} cannot be put into index.html")
+        page = page.replace(mark, b"<" + tag + b">" + text + b"</" + tag.split()[0] + b">")
+    files["index.html"] = page
+    return [base64.b64encode(hashlib.sha256(text).digest()).decode() for text in (style, script)]
 
 
 def collect():
-    """{path: bytes}, and all files and folders that it was made of."""
+    """{path: bytes}, the hashes of what is inline, and all files and folders that it was made of."""
     own = [HERE / name for name in TOP] + sorted(p for top in ("css", "js") for p in (HERE / top).rglob("*.*"))
     files = {p.relative_to(HERE).as_posix(): p.read_bytes() for p in own}
     made_of = own + [pathlib.Path(d) for top in ("css", "js") for d, _, _ in os.walk(HERE / top)]
@@ -103,7 +118,7 @@ def collect():
     files["vendor/purify.js"] = purify.read_bytes()
     files["vendor/highlight.js"], sources = highlighter()
     bundle(files)
-    return files, made_of + [marked, purify, pathlib.Path(__file__).resolve()] + sources
+    return files, inlined(files), made_of + [marked, purify, pathlib.Path(__file__).resolve()] + sources
 
 
 def c_bytes(name, data):
@@ -115,7 +130,7 @@ def c_bytes(name, data):
 
 
 def main(out, depfile):
-    files, made_of = collect()
+    files, (style, script), made_of = collect()
     lines = ['#include "api/page.h"', "", '#pragma GCC diagnostic ignored "-Woverlength-strings"', ""]
     rows = []
     for i, (path, data) in enumerate(sorted(files.items())):
@@ -125,7 +140,8 @@ def main(out, depfile):
         url = "/" if path == "index.html" else "/" + path
         kind = TYPES[pathlib.PurePosixPath(path).suffix]
         rows.append(f'    {{"{url}", "{kind}", "W/\\"{etag}\\"", file_{i}, {len(packed)}, {len(data)}}},')
-    lines += ["", "const tl_page_file tl_page_files[] = {", *rows, "    {0, 0, 0, 0, 0, 0},", "};", ""]
+    lines += ["", "const tl_page_file tl_page_files[] = {", *rows, "    {0, 0, 0, 0, 0, 0},", "};", "",
+              f'const char tl_page_style[] = "sha256-{style}";', f'const char tl_page_script[] = "sha256-{script}";', ""]
     pathlib.Path(out).write_text("\n".join(lines))
     pathlib.Path(depfile).write_text(f"{out}: " + " ".join(str(p) for p in made_of) + "\n")
 

@@ -66,6 +66,7 @@ export const scenes = [
       await v.shot("network-off-narrow");
       await v.page.getByRole("link", { name: "Settings \u203a Networking \u203a Enable WAN" }).click();
       await t.until(() => v.page.evaluate(() => document.activeElement.id === "setting-wan_enabled"));
+      await leave(v);
       await node.end();
     },
   },

@@ -24,11 +24,15 @@ export const scenes = [
       await v.accessible("the first view");
       const cdp = await v.context.newCDPSession(v.page);
       await cdp.send("Network.setCacheDisabled", { cacheDisabled: true });
-      await v.page.reload();
-      await v.page.waitForSelector(".composer");
-      await dotIs(t, v, "ok");
-      const cold = await times();
-      console.log(`# with an empty cache, in a process that runs already: drawn after ${cold[0]} ms, chat ready after ${cold[1]} ms`);
+      const rounds = [];
+      while (rounds.length < (process.env.PAGE_FULL ? 10 : 1)) {
+        await v.page.reload();
+        await v.page.waitForSelector(".composer");
+        await dotIs(t, v, "ok");
+        rounds.push(await times());
+      }
+      const median = (k) => rounds.map((r) => r[k]).sort((a, b) => a - b)[rounds.length >> 1];
+      console.log(`# with an empty cache, in a process that runs already: drawn after ${median(0)} ms, chat ready after ${median(1)} ms`);
       await cdp.send("Network.setCacheDisabled", { cacheDisabled: false });
       await v.page.reload(); // fills the cache again
       await v.page.waitForSelector(".composer");

@@ -26,7 +26,7 @@ static const char *page_etag(const char *path)
 static void the_page_is_served_under_a_strict_policy(void **state)
 {
     (void)state;
-    static const char *const targets[] = {"/", "/js/first.js", "/css/first.css",
+    static const char *const targets[] = {"/", "/js/first.js", "/css/views/network.css",
                                           "/vendor/marked.js"};
     harness h;
     harness_init(&h, NULL);
@@ -36,6 +36,7 @@ static void the_page_is_served_under_a_strict_policy(void **state)
         assert_int_equal(client_status(&c), 200);
         assert_true(client_has(&c, "\r\nContent-Security-Policy: default-src 'none'; "));
         assert_true(client_has(&c, "frame-ancestors 'none'"));
+        assert_true(client_has(&c, tl_page_style) && client_has(&c, tl_page_script));
         assert_true(client_has(&c, "require-trusted-types-for 'script'"));
         assert_true(client_has(&c, "\r\nX-Frame-Options: DENY\r\n"));
         assert_true(client_has(&c, "\r\nX-Content-Type-Options: nosniff\r\n"));
@@ -69,7 +70,15 @@ static void beyond_loopback_no_header_is_sent_that_browsers_warn_of_there(void *
     }
 }
 
-static void nothing_of_the_page_is_inline(void **state)
+static int count(const char *text, const char *what)
+{
+    int n = 0;
+    for (const char *at = text; (at = strstr(at, what)); at++)
+        n++;
+    return n;
+}
+
+static void nothing_of_the_page_is_inline_but_what_the_policy_names(void **state)
 {
     (void)state;
     for (const tl_page_file *f = tl_page_files; f->path; f++) {
@@ -84,6 +93,11 @@ static void nothing_of_the_page_is_inline(void **state)
         assert_null(strstr(client_body(&c), "style=\""));
         assert_null(strstr(client_body(&c), " onclick=\""));
         assert_null(strstr(client_body(&c), ".innerHTML"));
+        bool is_page =
+            strcmp(f->path, "/") == 0; /* two texts in it, whose hashes the policy names */
+        assert_int_equal(count(client_body(&c), "<style"), is_page ? 1 : 0);
+        assert_int_equal(count(client_body(&c), "<script"), is_page ? 2 : 0);
+        assert_int_equal(count(client_body(&c), "<script src=\"/js/first.js\""), is_page ? 1 : 0);
         client_close(&c);
         harness_clear(&h);
     }
@@ -135,7 +149,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_page_is_served_under_a_strict_policy),
         cmocka_unit_test(beyond_loopback_no_header_is_sent_that_browsers_warn_of_there),
-        cmocka_unit_test(nothing_of_the_page_is_inline),
+        cmocka_unit_test(nothing_of_the_page_is_inline_but_what_the_policy_names),
         cmocka_unit_test(a_file_of_the_page_comes_packed_to_whom_takes_that),
         cmocka_unit_test(a_file_that_the_browser_has_is_not_sent_again),
     };

@@ -12,9 +12,12 @@ const reach = new Set(); // told whether the node was reached
 const api = createApi({ key: createKey(), onReach: (reached) => reach.forEach((fn) => fn(reached)) });
 const state = createState({ api });
 const router = createRouter();
+let beside = true; // the first question for the state goes out right behind that for events, and waits for no answer
 const events = createEvents({ api, onLive: (live) => {
   reach.forEach((fn) => fn(live));
-  if (live) state.refresh().catch(() => {});
+  if (live && !beside) state.refresh().catch(() => {});
+  else if (live && state.value) state.soon(); // what happened between the two answers
+  beside = false;
 } });
 events.on("*", () => state.soon());
 
@@ -42,5 +45,6 @@ const app = {
   retry: events.now,
 };
 
-createShell(document.getElementById("app"), app);
 events.run();
+state.refresh().catch(() => {});
+createShell(document.getElementById("app"), app);

@@ -49,7 +49,7 @@ function nodeCard() {
 
 function styles(id) {
   const href = `/css/views/${id}.css`;
-  if (document.querySelector(`link[href="${href}"], link[data-views~="${id}"]`)) return null;
+  if (document.querySelector(`link[href="${href}"], style[data-views~="${id}"]`)) return null;
   const link = el("link", { rel: "stylesheet", href });
   return new Promise((resolve) => {
     link.addEventListener("load", resolve);
@@ -66,7 +66,7 @@ export function createShell(root, app) {
   const links = views.map((v) => el("a", { href: `#/${v.id}` }, icon(v.icon), el("span", null, v.title)));
   const foot = el("div.nav-foot", null, card, themeButton());
   const nav = el("nav#nav", { "aria-label": "Views" },
-    el("div.brand", null, el("img", { src: "/icon.svg", alt: "", width: "24", height: "24" }), "Teale"),
+    root.querySelector(".brand"), // index.html has it
     el("div.nav-links", null, links), el("span.grow"), foot);
   const menu = el("button.quiet.icon-only.menu", { "aria-label": "Menu", "aria-expanded": "false", "aria-controls": "nav",
     onclick: () => open(!root.classList.contains("nav-open")) }, icon("menu"));
@@ -125,7 +125,7 @@ export function createShell(root, app) {
     show();
   }
 
-  root.append(
+  root.replaceChildren(
     el("a.skip", { href: "#main", onclick: (event) => {
       event.preventDefault();
       main.focus();
