@@ -24,11 +24,11 @@ function frame(code) {
   return pixels;
 }
 
-export const cameraFile = (work) => join(work, "camera.y4m");
+export const cameraFile = (folder) => join(folder, "camera.y4m");
 
 /** @param {Object|null} code  the answer of POST /v1/app/qr/draw */
-export function show(work, code) {
+export function show(folder, code) {
   const colour = Buffer.alloc(WIDTH * HEIGHT / 2, 128);
   const one = Buffer.concat([Buffer.from("FRAME\n"), frame(code), colour]);
-  writeFileSync(cameraFile(work), Buffer.concat([Buffer.from(`YUV4MPEG2 W${WIDTH} H${HEIGHT} F10:1 Ip A1:1 C420jpeg\n`), one, one, one]));
+  writeFileSync(cameraFile(folder), Buffer.concat([Buffer.from(`YUV4MPEG2 W${WIDTH} H${HEIGHT} F10:1 Ip A1:1 C420jpeg\n`), one, one, one]));
 }

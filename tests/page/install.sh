@@ -10,6 +10,8 @@ command -v chromium >/dev/null || {
     echo "skipped: chromium is not installed"
     exit 77
 }
+exec 9>"$work/install.lock" # two runs may begin at once
+flock 9
 cp "$here/package.json" "$here/package-lock.json" "$work"
 if ! [ -d "$work/node_modules/playwright-core" ] || ! cmp -s "$work/package-lock.json" "$work/installed.json"; then
     if ! (cd "$work" && npm ci --ignore-scripts --no-audit --no-fund) >"$work/install.log" 2>&1; then

@@ -1,5 +1,6 @@
-// run.mjs TEALE TEALE-RELAY CHROMIUM WORKDIR [SCENE...]: every scene of scenes/, in one world and one browser. A scene
-// file exports `scenes`: a list of {name, run(t)}, where `t` has the world, open(options) -> Visitor, and `until`.
+// run.mjs TEALE TEALE-RELAY CHROMIUM WORKDIR [SCENE...]: every scene of scenes/, in one world and one browser; "1/2" as a
+// SCENE is every second file, so that two runs side by side do all of it. A scene file exports `scenes`: a list of
+// {name, run(t)}, where `t` has the world, open(options) -> Visitor, and `until`.
 
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -12,17 +13,19 @@ import { World, until } from "./world.mjs";
 
 const [teale, relay, chromium, work, ...wanted] = process.argv.slice(2);
 const here = fileURLToPath(new URL(".", import.meta.url));
-const FLAGS = ["--host-resolver-rules=MAP rebound.example 127.0.0.1", "--use-fake-device-for-media-stream",
-  `--use-file-for-fake-video-capture=${cameraFile(work)}`];
-
+const [, turn, of] = /^([1-9])\/([1-9])$/.exec(wanted[0]) || [null, 1, 1];
+if (of > 1) wanted.shift();
 const world = new World(teale, relay);
+const FLAGS = ["--host-resolver-rules=MAP rebound.example 127.0.0.1", "--use-fake-device-for-media-stream",
+  `--use-file-for-fake-video-capture=${cameraFile(world.folder)}`];
+
 let browser = null;
 let failed = 0;
 let passed = 0;
 
 async function one(file, scene) {
   const visitors = [];
-  const t = { world, browser, until, camera: (code) => show(work, code), open: async (options) => {
+  const t = { world, browser, until, camera: (code) => show(world.folder, code), open: async (options) => {
     const v = await Visitor.open(tools, options);
     visitors.push(v);
     return v;
@@ -47,10 +50,10 @@ async function one(file, scene) {
 const costs = new Costs();
 const tools = { costs, seats: [], shots: join(work, "shots"), axe: axeSource(work) };
 async function all() {
-  show(work, null);
+  show(world.folder, null);
   await world.begin();
   browser = tools.browser = await launch(work, chromium, FLAGS);
-  for (const name of readdirSync(join(here, "scenes")).sort()) {
+  for (const name of readdirSync(join(here, "scenes")).sort().filter((_, i) => i % of === turn - 1)) {
     const file = name.replace(/\.mjs$/, "");
     if (wanted.length && !wanted.some((w) => file === w.split(":")[0])) continue;
     const { scenes } = await import(join(here, "scenes", name));

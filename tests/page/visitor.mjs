@@ -43,12 +43,20 @@ class Seat {
     return s;
   }
 
-  async leave() {
+  /** Goes where nothing runs, and stays with the node's site, if the node is there: a browser has a process for a site, and
+   * to make one costs more than to open the page. */
+  async stay(node) {
+    const calm = node && `${node.url}/icon.svg`;
+    const there = calm && await fetch(calm).then((answer) => answer.ok, () => false);
+    await this.page.goto(there ? calm : "about:blank");
+  }
+
+  async leave(node) {
     this.reader = null;
     await this.context.setOffline(false);
     await this.page.evaluate(() => sessionStorage.clear()).catch(() => {}); // a page without an origin has none
     for (const page of this.context.pages()) if (page !== this.page) await page.close();
-    await this.page.goto("about:blank");
+    await this.stay(node);
     await this.page.unrouteAll({ behavior: "ignoreErrors" });
     await this.context.unrouteAll({ behavior: "ignoreErrors" });
     await this.context.clearPermissions();
@@ -146,7 +154,7 @@ export class Visitor {
     if (failed) {
       await this.seat.context.close();
     } else {
-      await this.tools.costs.of("leave", () => this.seat.leave());
+      await this.tools.costs.of("leave", () => this.seat.leave(this.node));
       this.tools.seats.push(this.seat);
     }
     assert.deepEqual(this.problems, []);
