@@ -126,6 +126,8 @@ test("a clause of the node becomes a sentence, and no URL is changed", () => {
 test("where the node quotes the command of a setting, the page has its link and not the command", () => {
   const found = (text) => [withoutCommand(text), settingsIn(text)];
   assert.deepEqual(found("no relay can be asked: wan_enabled is false (teale config set wan_enabled true)"), ["no relay can be asked: wan_enabled is false", ["wan_enabled"]]);
+  assert.deepEqual(found("lan_enabled and wan_enabled are false (for the local network: teale config set lan_enabled true; for others: teale config set wan_enabled true)"),
+    ["lan_enabled and wan_enabled are false", ["lan_enabled", "wan_enabled"]]);
   assert.deepEqual(found("wan_enabled is false. teale config set wan_enabled true"), ["wan_enabled is false.", ["wan_enabled"]]);
   assert.deepEqual(found("dht.enabled is false: teale config set dht.enabled true"), ["dht.enabled is false.", ["dht.enabled"]]);
   assert.deepEqual(found("Turn it on (teale config set wan_enabled true), or ask an admin."), ["Turn it on, or ask an admin.", ["wan_enabled"]]);
