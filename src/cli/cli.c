@@ -217,9 +217,11 @@ static int show_below(const char *name, bool asked)
 /* What other programs call it. NULL: no such word is known. */
 static const char *meant_by(const char *word)
 {
-    static const char *const words[][2] = {
-        {"start", "teale up"}, {"stop", "teale down"}, {"restart", "teale down && teale up"},
-        {"ask", "teale chat"}, {"run", "teale chat"},  {"list", "teale models"}};
+    static const char *const words[][2] = {{"start", "teale up"},
+                                           {"stop", "teale down"},
+                                           {"ask", "teale chat"},
+                                           {"run", "teale chat"},
+                                           {"list", "teale models"}};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (!strcmp(words[i][0], word))
             return words[i][1];

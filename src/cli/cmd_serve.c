@@ -107,7 +107,7 @@ static tl_err put_into_force(server *s, const tl_settings *changed, const char *
         tl_api_set_allowed(s->api, &changed->api_allowed_hosts, &changed->api_allowed_origins);
     } else if ((e = tl_node_setting_changed(s->node, changed, key, why))) {
         if (e == TL_ERR_AGAIN)
-            return tl_why_set(why, e, "It takes effect after a restart: teale down && teale up");
+            return tl_why_set(why, e, "It takes effect after a restart: teale restart");
         return why->text[0] ? e : tl_why_set(why, e, "%s", tl_err_name(e));
     }
     s->settings = *changed;

@@ -116,6 +116,11 @@ static const tl_command first[] = {
     {"down", "", 0, 0, "finish what runs, then stop the node",
      "Running answers get 30 seconds to finish. New questions are refused.", down_options, false,
      false, tl_cmd_down},
+    {"restart", "", 0, 0, "stop the node, then start it with the options that it has",
+     "For settings that take effect after a restart. Stops as `teale down` does, and starts as\n"
+     "`teale up` with the options of before; a service is restarted by systemd. --timeout is for\n"
+     "the end. A node that `teale serve` runs in the foreground is restarted where it was started.",
+     read_options, true, false, tl_cmd_restart},
     {"serve", "", 0, 0, "run the node in the foreground",
      "For systemd and scripts: logs to stderr and prints one line on stdout when it is ready:\n"
      "  ready api=http://HOST:PORT/v1 node=<node ID>\n"

@@ -7,6 +7,7 @@
 
 int tl_cmd_up(tl_cli *cli, const tl_args *args);
 int tl_cmd_down(tl_cli *cli, const tl_args *args);
+int tl_cmd_restart(tl_cli *cli, const tl_args *args);
 int tl_cmd_serve(tl_cli *cli, const tl_args *args);
 int tl_cmd_status(tl_cli *cli, const tl_args *args);
 int tl_cmd_peers(tl_cli *cli, const tl_args *args);

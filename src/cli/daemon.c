@@ -452,9 +452,8 @@ bool tl_daemon_setting_changed(const tl_cli *cli, const char *key)
         tl_out_note("Saved. The running daemon did not say that it took it up; see its log: %s",
                     cli->paths.log);
     else if (!tl_json_bool(said, "applied", false))
-        tl_out_note("Saved. %s",
-                    tl_json_string(said, "message",
-                                   "It takes effect after a restart: teale down && teale up"));
+        tl_out_note("Saved. %s", tl_json_string(said, "message",
+                                                "It takes effect after a restart: teale restart"));
     tl_buf_clear(&cause);
     json_decref(said);
     json_decref(body);

@@ -30,6 +30,16 @@ typedef struct {
 
 extern char **environ;
 
+/* Of this command alone, or given to each daemon anyway. */
+static bool is_of_up(const char *option)
+{
+    static const char *const names[] = {"home", "foreground", "timeout", "json", "log-file"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(option, names[i]))
+            return true;
+    return false;
+}
+
 /* `--name=value` for each option that `serve` knows too. */
 static char **build_argv(const tl_cli *cli, const tl_args *args)
 {
@@ -44,9 +54,7 @@ static char **build_argv(const tl_cli *cli, const tl_args *args)
         goto fail;
     for (size_t i = 0; i < args->option_n; i++) {
         const char *name = args->option[i]->name, *value = args->value[i];
-        static const char *const own[] = {"home", "foreground", "timeout", "json"};
-        if (!strcmp(name, own[0]) || !strcmp(name, own[1]) || !strcmp(name, own[2]) ||
-            !strcmp(name, own[3]))
+        if (is_of_up(name))
             continue;
         bool relative = !strcmp(name, "share-key-file") && *value && *value != '/';
         int rc = value ? asprintf(&argv[n++], "--%s=%s%s%s", name, relative ? here : "",

@@ -63,7 +63,7 @@ static void examine_port(tl_findings *l, const tl_doctor_facts *f)
         else
             tl_finding_remedy(
                 l, "Free the port, or let the node take any: teale config set udp_port 0; then "
-                   "teale down && teale up");
+                   "teale restart");
     } else if (f->wanted_port && f->port != f->wanted_port) {
         tl_finding_add(l, "udp_port", TL_FINDING_PROBLEM,
                        "UDP port %u is in use; port %u is taken instead", f->wanted_port, f->port);
@@ -334,7 +334,7 @@ static void examine_direct(tl_findings *l, const tl_doctor_facts *f)
                        "--relayed: everything goes through the relay");
         tl_finding_remedy(
             l, "Nothing, if that is what you want. Else start the node without --relayed: "
-               "teale down && teale up");
+               "teale restart");
     } else {
         tl_finding_add(l, "direct", TL_FINDING_WARNING,
                        f->no_relay

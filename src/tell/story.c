@@ -341,8 +341,9 @@ static void tell_relayed(const tl_story_facts *f, tl_story *s)
     if (!f->direct_on || (f->nat && r && r->state == TL_DIRECT_OFF)) {
         because(s, "switched_off", "direct paths are switched off here: %s",
                 f->relayed_by_option ? "--relayed" : "nat.direct is false");
-        remedy(s, f->relayed_by_option ? "Start the node without --relayed: teale down && teale up"
-                                       : "teale config set nat.direct true");
+        remedy(s, f->relayed_by_option
+                      ? "Start the node without --relayed: teale down, then teale up"
+                      : "teale config set nat.direct true");
     } else if (!f->nat) {
         because(s, "no_socket", "this node has no UDP socket: %s",
                 f->network_error ? f->network_error : "not known why");

@@ -74,7 +74,7 @@ class App(unittest.TestCase):
     def test_what_needs_a_restart_says_so_until_it_has_come(self):
         status, answer = self.put({"display_name": "Ada's \"laptop\""})
         self.assertEqual((status, answer["settings"][0]["state"]), (200, "restart"))
-        self.assertIn("teale down && teale up", answer["settings"][0]["message"])
+        self.assertIn("teale restart", answer["settings"][0]["message"])
         one = self.setting("display_name")
         self.assertEqual((one["value"], one["restart"], one["live"]), ("Ada's \"laptop\"", True, False))
         self.assertNotEqual(self.node.status()["display_name"], "Ada's \"laptop\"")

@@ -104,7 +104,7 @@ class Usage(Case):
         for wrong, meant in (("stauts", "status"), ("conifg", "config"), ("peer", "peers")):
             self.assertIn(f'did you mean "{meant}"', self.fails(2, wrong).stderr)
         self.assertIn('did you mean "config set"', self.fails(2, "config", "sett").stderr)
-        for word, meant in (("start", "teale up"), ("stop", "teale down"), ("restart", "teale down && teale up")):
+        for word, meant in (("start", "teale up"), ("stop", "teale down")):
             self.assertIn(f"did you mean `{meant}`?", self.fails(2, word).stderr)
         for group in ("ptn", "join"):
             self.fails(2, group)

@@ -300,6 +300,34 @@ class Beyond(Up):
         self.assertNotIn("not encrypted", r.stderr)
 
 
+class Restart(Up):
+    def test_a_restart_keeps_the_options_that_the_node_was_started_with(self):
+        url, relay = self.parrot(), self.relay()
+        self.up(0, "--share", url, "--relay", relay, "--model=parrot")
+        before, old = self.status(), self.pid()
+        self.assertIn("teale restart", self.ok("config", "set", "udp_port", "40001").stderr)
+        self.ok("config", "set", "udp_port", "0")
+        self.assertIn("stopped", self.ok("restart").stderr)
+        after = self.status()
+        self.assertNotEqual(self.pid(), old)
+        self.assertEqual(after["sharing"], before["sharing"])
+        self.assertEqual((after["node_id"], after["wan"]["relay"], after["wan"]["state"]),
+                         (before["node_id"], before["wan"]["relay"], "connected"))
+        self.assertIn("hello", self.ok("chat", "hello").stdout)
+        again = json.loads(self.ok("restart", "--json").stdout)  # of a node that a restart started
+        self.assertEqual(again["sharing"], before["sharing"])
+
+    def test_without_a_node_it_is_an_error_and_one_in_the_foreground_is_left_alone(self):
+        r = self.fails(3, "restart")
+        self.assertIn("no daemon is running", r.stderr)
+        p = self.start(TEALE, "serve", "--home", self.home, "--api", "127.0.0.1:0")
+        self.assertRegex(p.stdout.readline(), "^ready ")
+        r = self.fails(1, "restart")
+        self.assertIn("was not started by `teale up`", r.stderr)
+        self.assertIsNone(p.poll())
+        self.assertEqual(self.pid(), p.pid)
+
+
 class AtOnce(Up):
     def test_two_ups_at_once_both_end_well(self):
         for _ in range(5):

@@ -125,7 +125,7 @@ class Settings {
         el("p.muted", null, "What you see is in force. Mend the file: ", answer.file))),
       restart.length > 0 && el("div.note-box", { role: "status" }, icon("info"), el("p.grow", null,
         restart.join(", "), restart.length === 1 ? " is saved and takes effect" : " are saved and take effect",
-        " after a restart: ", el("code", null, "teale down && teale up"))));
+        " after a restart: ", el("code", null, "teale restart"))));
   }
 
   update() {
