@@ -172,8 +172,8 @@ test("many are added at once: all of them, or none", async () => {
 
 test("the reason is in words", () => {
   assert.match(reasonOf({ name: "QuotaExceededError", message: "x" }), /storage is full/);
-  assert.equal(reasonOf(new Error("The disk failed.")), "It says: The disk failed.");
-  assert.equal(reasonOf(null), "It says: Error.");
+  assert.equal(reasonOf(new Error("The disk failed.")), "The browser says: The disk failed.");
+  assert.equal(reasonOf(null), "The browser says: Error.");
 });
 
 const PNG = "data:image/png;base64,iVBORw0KGgo=";

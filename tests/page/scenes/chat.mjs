@@ -214,7 +214,7 @@ export const scenes = [
       await v.page.getByRole("button", { name: "New chat" }).first().click();
       await ask(v, "Not kept");
       await answered(v);
-      await v.page.getByText("The browser does not keep this conversation. It stays until the page is closed. Its storage is full.").waitFor();
+      await v.page.getByText("The browser does not keep this conversation. It stays until the page is closed. The browser's storage is full.").waitFor();
       await v.shot("chat-not-kept-wide-light");
       const row = (words) => v.page.locator(".conversation-list a").getByText(words, { exact: true });
       await row("Kept").click();
@@ -227,11 +227,11 @@ export const scenes = [
       await v.page.getByRole("button", { name: "Rename, export or delete: Kept" }).click();
       await v.page.getByRole("button", { name: "Delete", exact: true }).click();
       await v.page.locator("dialog .danger").click();
-      await v.page.getByText("The browser deleted nothing. It says: The disk failed.").waitFor();
+      await v.page.getByText("The browser deleted nothing. The browser says: The disk failed.").waitFor();
       assert.equal(await row("Kept").count(), 1);
       await v.page.evaluate(() => { IDBObjectStore.prototype.get = () => { throw new DOMException("The disk failed", "UnknownError"); }; });
       await row("Kept").click();
-      await v.page.getByText("This conversation cannot be read. It says: The disk failed.").waitFor();
+      await v.page.getByText("This conversation cannot be read. The browser says: The disk failed.").waitFor();
       await v.page.locator(".question").getByText("Not kept", { exact: true }).waitFor();
       await v.page.reload();
       await row("Kept").waitFor();

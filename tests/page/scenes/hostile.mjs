@@ -144,7 +144,7 @@ export const scenes = [
       const app = await t.world.app(t.world.asker);
       const evil = "<img src=x onerror=window.pwned=1>\u202egpj" + "W".repeat(300);
       app.status.display_name = evil;
-      app.models = Array.from({ length: 500 }, (_, i) => ({ id: i ? `model-${i}-\u2067${"x".repeat(200)}` : evil, local: false, peers: [], ptns: {},
+      app.models = Array.from({ length: 150 }, (_, i) => ({ id: i ? `model-${i}-\u2067${"x".repeat(200)}` : evil, local: false, peers: [], ptns: {},
         offers: [{ node_id: "a".repeat(64), name: evil, ptn_id: i % 3 ? "b".repeat(64) : null, price_micro: i, slots_free: 1, queued: 0 }] }));
       app.status.ptns = [{ ptn_id: "b".repeat(64), name: evil }];
       const v = await t.open({ size: "narrow" });

@@ -76,8 +76,8 @@ function inDatabase(first) {
 /** Why the browser did not do it, in words. */
 export function reasonOf(error) {
   const name = (error && error.name) || "Error";
-  if (name === "QuotaExceededError") return "Its storage is full. Export conversations and delete some, or make room on the disk.";
-  return `It says: ${(error && error.message) || name}.`.replace(/\.\.$/, ".");
+  if (name === "QuotaExceededError") return "The browser's storage is full. Export conversations and delete some, or make room on the disk.";
+  return `The browser says: ${(error && error.message) || name}.`.replace(/\.\.$/, ".");
 }
 
 function put(list) {

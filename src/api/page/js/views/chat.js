@@ -40,7 +40,7 @@ function howToGetOne(where, wan) {
   return [el("h2", null, where ? "No model is known yet" : "No model can be asked yet"),
     where && el("p.muted", null, `Ask all the same: ${where}.`),
     el("p.muted", null, "Share one of this machine's model server, or join the network of somebody who does."),
-    !wan && el("p.muted", null, "Machines across the internet are found when the wide network is on."),
+    !wan && el("p.muted", null, "Other machines are found when the wide network is on."),
     el("div.row", null, el("a.button", { href: "#/sharing" }, icon("sharing"), "Share a model"),
       el("a.button", { href: "#/networks" }, icon("networks"), "Join a network"),
       !wan && settingLink("wan_enabled", "a.button"))];
