@@ -143,6 +143,14 @@ test("an error keeps the node's words and adds what helps; anything else in its 
   for (const junk of [null, [], "x", { error: 7 }, { error: { message: 3 } }]) assert.match(errorOf(500, junk).message, /500/);
 });
 
+test("only a node that ends is to be started again; whoever is paused, later or in another's place", () => {
+  const remedy = (message) => errorOf(503, { error: { message, code: "unavailable" } }).remedy;
+  for (const own of ["this node is shutting down", "the node is shutting down, or has not started"]) assert.equal(remedy(own), "Start it again: teale up");
+  for (const other of ["peer \"vm\" (3f9a): it is paused: its owner serves nobody else now", "peer \"x\" (3f9a): this node is shutting down",
+    "\"m\" is served by 1 node, but it takes no questions of others now: 1 of 1 is paused by the owner"]) assert.equal(remedy(other), "Try again later, or take another model.");
+  for (const rest of ["this node is out of memory", "this node's disk does not take the request's ID now: teale doctor says why"]) assert.equal(remedy(rest), "");
+});
+
 test("a link whose words are not exactly its host or itself tells its host", () => {
   const evil = "https://evil.example/login";
   for (const words of ["https://bank.example", "bank.example", "\u200bhttps://bank.example", "(bank.example)", "\u201cbank.example\u201d", "//bank.example",

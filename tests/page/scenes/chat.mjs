@@ -322,4 +322,27 @@ export const scenes = [
       assert.equal(await lastAnswer(v).locator(".versions").count(), 0); // what failed is no version
     },
   },
+  {
+    name: "of a peer that is paused it says so, and not that this node ends",
+    async run(t) {
+      const { asker, server } = t.world;
+      const isAvailable = async () => (await t.world.app(asker)).peers.find((p) => p.node_id === server.id).available;
+      const v = await t.open({ node: asker, expected: [/status of 503/] });
+      await ready(v);
+      await t.world.command(server, "pause");
+      try {
+        await ask(v, "Anybody?");
+        const problem = lastAnswer(v).locator(".problem");
+        await problem.getByText("paused").waitFor();
+        await problem.getByText("Try again later, or take another model.").waitFor();
+        assert.doesNotMatch(await problem.innerText(), /teale up|ending/);
+        await v.shot("chat-paused-wide-light");
+      } finally {
+        await t.world.command(server, "resume");
+      }
+      await t.until(isAvailable);
+      await lastAnswer(v).getByRole("button", { name: "Try again" }).click();
+      await lastAnswer(v).getByText("Hello.").waitFor();
+    },
+  },
 ];

@@ -15,8 +15,16 @@ const REMEDIES = {
   request_too_large: "Send less at once: a smaller file, or a new conversation.",
   timeout: "It took too long. A model that had to be loaded may be ready now: try again.",
   overloaded: "This node is busy. Try again in a moment.",
-  unavailable: "This node is ending. Start it again: teale up",
 };
+const OWN_END = /^th(?:is|e) node is (?:ending|shutting down)\b/; // what a peer says has the peer before it
+const OTHERS = /^peer |questions of others now/;
+
+/** `unavailable` is said of whoever cannot now: this node that ends, another that is paused, a disk that is full. */
+function remedyOf(code, message) {
+  if (code !== "unavailable") return REMEDIES[code] || "";
+  if (OWN_END.test(message)) return "Start it again: teale up";
+  return OTHERS.test(message) ? "Try again later, or take another model." : "";
+}
 
 /** A failed request: `status` 0 when the node could not be reached at all. */
 export class ApiError extends Error {
@@ -26,7 +34,7 @@ export class ApiError extends Error {
     this.name = "ApiError";
     this.status = status;
     this.code = code;
-    this.remedy = remedy || REMEDIES[code] || "";
+    this.remedy = remedy || remedyOf(code, message);
   }
 }
 
