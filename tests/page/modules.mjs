@@ -12,7 +12,7 @@ const { sseReader } = await load("sse.js");
 const { errorOf } = await load("errors.js");
 const { plain, cut, ms, bytes, price, duration, asSentence } = await load("ui/text.js");
 const { choices, whereOf, AUTO } = await load("chat/models.js");
-const { titleOf } = await load("chat/talk.js");
+const { titleOf, startAnswer } = await load("chat/talk.js");
 const { waitOf } = await load("chat/ask.js");
 const { credits } = await load("wallet/money.js");
 const { settingsIn, withoutCommand } = await load("ui/setting.js");
@@ -95,7 +95,45 @@ test("events are read however they are cut, with comments and any line ends", ()
 test("what a question waits for is read, and shown in words of the page alone", () => {
   assert.deepEqual(waitOf("queue position=3 wait_s=40"), { position: 3, wait: 40 });
   assert.match(waitOf("waiting for=model seconds=15").words, /loads the model/);
-  for (const other of ["still here", "waiting for=<b> seconds=1", "waiting for=constructor", "queue position=x"]) assert.equal(waitOf(other), null);
+  const peer = "3f".repeat(32);
+  const { words, ...rest } = waitOf(`waiting for=path seconds=3 peer=${peer}`);
+  assert.match(words, /path is being looked at/);
+  assert.deepEqual(rest, { what: "path", seconds: 3, peer });
+  for (const other of ["still here", "waiting for=<b> seconds=1", "waiting for=constructor seconds=1", "waiting for=path", "waiting for=path seconds=3 peer=<b>",
+    "waiting for=path seconds=x", "queue position=x"]) assert.equal(waitOf(other), null, other);
+});
+
+test("an answer that stops in its middle says why and since when, until words come again", async (t) => {
+  t.mock.method(performance, "now", () => 1e6);
+  const peer = "3f".repeat(32);
+  const seen = [];
+  const app = { ui: { duration }, on: () => () => {}, state: { status: { node_id: "a".repeat(64) }, peers: [{ node_id: peer, alias: "gpu", path: "direct" }] },
+    api: { async stream(path, { onHead, onEvent, onComment }) {
+      await null; // as a request: `me` is there when it answers
+      const word = (content) => onEvent("message", JSON.stringify({ choices: [{ delta: { content } }] }));
+      onHead(new Headers());
+      onComment(`waiting for=path seconds=4 peer=${peer}`);
+      word("half");
+      onComment("queue position=3 wait_s=40");
+      onComment("waiting for=answer seconds=15");
+      onComment(`waiting for=path seconds=3 peer=${peer}`);
+      onComment(`waiting for=model seconds=8 peer=${peer}`);
+      onComment("waiting for=model seconds=9");
+      me.attach(target);
+      word(" and half");
+      me.attach(target);
+      onEvent("message", "[DONE]");
+    } } };
+  const target = { waiting: (words, seconds, middle) => seen.push([words, seconds, middle]), push: (text) => seen.push(text),
+    resume: (text) => seen.push(`again ${text}`), end: () => seen.push("end") };
+  const message = { role: "assistant", versions: [], shown: 0 };
+  const talk = { head: { id: "1" }, body: { messages: [{ role: "user", text: "?" }, message] } };
+  const me = startAnswer(app, talk, message, { choice: { id: "m" }, answer: target, keep() {} });
+  await me.over;
+  const silent = ["No word from the model server", 9, true];
+  assert.deepEqual(seen, [["Asking", 0, false], ["Nothing comes from the other machine: its path is being looked at", 0, false], "half",
+    ["No word from gpu: its path is being looked at", 3, true], ["No word from gpu: it is connected, its model is silent", 8, true], silent,
+    "again half", silent, " and half", "again half and half", "end"]);
 });
 
 test("an event that is cut off is none", () => {

@@ -345,4 +345,42 @@ export const scenes = [
       await lastAnswer(v).getByText("Hello.").waitFor();
     },
   },
+  {
+    name: "an answer that stops in its middle says so below it, moves nothing above, and goes on",
+    async run(t) {
+      const { author, asker, server } = t.world;
+      let release = null;
+      Object.assign(author, { say: "many words ".repeat(400) + "the end", piece: 44, hold: new Promise((resolve) => { release = resolve; }) });
+      const v = await t.open({ node: asker });
+      await ready(v);
+      await ask(v, "A tale");
+      const line = lastAnswer(v).locator(".waiting.is-middle");
+      const text = lastAnswer(v).locator(".answer-body");
+      const place = () => text.evaluate(async (e) => { // when two frames have it at the same place
+        for (let last = "", now = " "; ; last = now) {
+          await new Promise((resolve) => { requestAnimationFrame(() => requestAnimationFrame(resolve)); });
+          now = JSON.stringify(e.getBoundingClientRect());
+          if (now === last) return now;
+        }
+      });
+      await t.until(async () => (await text.innerText()).length > 2200);
+      const before = await place();
+      await line.getByText("it is connected, its model is silent").waitFor();
+      assert.match(await line.innerText(), /^No word from .+: it is connected, its model is silent\s+\d+ s$/);
+      assert.equal(await place(), before);
+      await v.accessible("a silence in the middle of an answer");
+      await v.shot("chat-silence-wide-light");
+      server.child.kill("SIGSTOP");
+      try {
+        await line.getByText("its path is being looked at").waitFor();
+        await v.shot("chat-silence-path-wide-light");
+      } finally {
+        server.child.kill("SIGCONT");
+      }
+      release();
+      await answered(v);
+      await lastAnswer(v).getByText("the end").waitFor();
+      assert.equal(await line.isHidden(), true);
+    },
+  },
 ];

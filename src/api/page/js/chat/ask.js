@@ -28,17 +28,20 @@ const WAITS = new Map([
   ["peer", "Looking for who can answer"],
   ["answer", "Another machine has the question, and has said nothing yet"],
   ["model", "The model server is at work on it, or loads the model first"],
+  ["path", "Nothing comes from the other machine: its path is being looked at"],
 ]);
 
 /**
- * What a comment of a stream tells of a question that waits: `queue position=3 wait_s=40`, `waiting for=model seconds=15`.
- * @returns {{position?: number, wait?: number, words?: string}|null}
+ * What a comment of a stream tells of a question that waits, or of an answer that stops in its middle:
+ * `queue position=3 wait_s=40`, `waiting for=model seconds=15`, `waiting for=path seconds=3 peer=NODE_ID`.
+ * @returns {{position?: number, wait?: number, what?: string, words?: string, seconds?: number, peer?: string}|null}
  */
 export function waitOf(comment) {
   const queue = /^queue position=(\d+) wait_s=(\d+)/.exec(comment);
   if (queue) return { position: Number(queue[1]), wait: Number(queue[2]) };
-  const what = /^waiting for=([a-z]+)\b/.exec(comment);
-  return what && WAITS.has(what[1]) ? { words: WAITS.get(what[1]) } : null;
+  const said = /^waiting for=([a-z]+) seconds=(\d{1,6})(?: peer=([0-9a-f]{64}))?$/.exec(comment);
+  if (!said || !WAITS.has(said[1])) return null;
+  return { what: said[1], words: WAITS.get(said[1]), seconds: Number(said[2]), peer: said[3] || "" };
 }
 
 const TOLD_LATE_MS = 1000; // an event comes by another connection than the answer

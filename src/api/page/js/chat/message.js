@@ -145,9 +145,10 @@ export function answerNode(app, message, { onAgain, onVersion }) {
       if (thinking) addThought(text);
       else openView().push(text);
     },
-    /** Where it waits, in words, and since when. */
-    waiting(words, seconds) {
+    /** Where it waits, in words, and since when; `middle`: words came before. */
+    waiting(words, seconds, middle) {
       wait.hidden = false;
+      wait.classList.toggle("is-middle", middle);
       const [, status, waited] = wait.children;
       if (status.textContent !== words) status.textContent = words;
       waited.textContent = seconds >= 2 ? `${Math.round(seconds)} s` : "";

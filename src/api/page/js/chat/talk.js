@@ -1,5 +1,6 @@
 // talk.js - the conversation that is open: its messages, what is asked now, and when it is kept. Draws nothing itself.
 
+import { nodeText } from "../nodes.js";
 import { ask, messagesOf } from "./ask.js";
 
 const KEEP_EVERY_MS = 3000; // of an answer that still comes, so that a closed tab loses little
@@ -26,6 +27,14 @@ const running = new Map(); // by conversation; also while another one, or anothe
 /** What is asked in this conversation now, or undefined. */
 export function runOf(id) {
   return running.get(id);
+}
+
+/** Why an answer has stopped in its middle, by what `waitOf` gave; "" where that says nothing of it. */
+export function silenceOf(app, { what, peer }) {
+  const who = peer ? nodeText(app, peer) : "the model server";
+  if (what === "path") return `No word from ${who}: its path is being looked at`;
+  if (what !== "model") return "";
+  return peer ? `No word from ${who}: it is connected, its model is silent` : `No word from ${who}`;
 }
 
 /** An empty conversation. */
@@ -68,6 +77,7 @@ export function startAnswer(app, talk, message, { choice, answer, keep }) {
   let waits = null;
   let kept = begun;
   let any = false;
+  let silence = null; // {words, since}: in the middle of the answer no word comes
 
   function words(seconds) {
     if (waits && waits.position) return `Waiting in the queue: place ${waits.position}${waits.wait ? `, about ${app.ui.duration(waits.wait)}` : ""}`;
@@ -76,9 +86,17 @@ export function startAnswer(app, talk, message, { choice, answer, keep }) {
   }
 
   function tick() {
-    if (any || !target) return;
-    const seconds = (performance.now() - begun) / 1000;
-    target.waiting(words(seconds), seconds);
+    if (!target || (any && !silence)) return;
+    const seconds = (performance.now() - (any ? silence.since : begun)) / 1000;
+    target.waiting(any ? silence.words : words(seconds), seconds, any);
+  }
+
+  function onWait(what) {
+    const told = any ? silenceOf(app, what) : "";
+    if (any && !told) return;
+    waits = what;
+    if (any) silence = { words: told, since: performance.now() - what.seconds * 1000 };
+    tick();
   }
 
   tick();
@@ -86,6 +104,7 @@ export function startAnswer(app, talk, message, { choice, answer, keep }) {
 
   function onText(text, thought) {
     any = true;
+    silence = null;
     if (thought) v.thoughts += text;
     else pieces.push(text);
     if (target) target.push(text, thought);
@@ -99,12 +118,8 @@ export function startAnswer(app, talk, message, { choice, answer, keep }) {
   async function run() {
     try {
       v.facts = await ask(app, {
-        choice, messages: history, signal: abort.signal, onText,
+        choice, messages: history, signal: abort.signal, onText, onWait,
         onHead: (facts) => { v.facts = facts; },
-        onWait: (what) => {
-          waits = what;
-          tick();
-        },
       });
     } catch (e) {
       if (e.name === "AbortError") v.stopped = true;
