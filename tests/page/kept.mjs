@@ -14,17 +14,23 @@ class FakeDatabase {
     Object.assign(this, { stores: { heads: new Map(), bodies: new Map() }, fail: () => null, opened: 0, closed: false });
   }
 
-  request(work) {
+  /** `before`: the transaction that must be over first. */
+  request(work, before, event = () => undefined) {
     const r = {};
-    setTimeout(() => {
+    const run = () => {
+      if (before && !before.over) {
+        setTimeout(run);
+        return;
+      }
       try {
         r.result = work();
-        if (r.onsuccess) r.onsuccess();
+        if (r.onsuccess) r.onsuccess(event());
       } catch (e) {
         r.error = e;
         if (r.onerror) r.onerror();
       }
-    });
+    };
+    setTimeout(run);
     return r;
   }
 
@@ -44,7 +50,9 @@ class FakeDatabase {
 
   transaction() {
     if (this.closed) throw Object.assign(new Error("it is closed"), { name: "InvalidStateError" });
-    const t = { error: null, todo: [], aborted: false, oncomplete() {}, onabort() {} };
+    const t = { error: null, todo: [], pending: 0, aborted: false, oncomplete() {}, onabort() {} };
+    const before = this.last;
+    this.last = t;
     t.objectStore = (name) => {
       const store = this.stores[name];
       const later = (step, work) => {
@@ -55,13 +63,26 @@ class FakeDatabase {
         put: (value) => { const kept = structuredClone(value); later("put", () => store.set(kept.id, kept)); },
         delete: (id) => later("delete", () => store.delete(id)),
         clear: () => later("clear", () => store.clear()),
-        get: (id) => this.request(() => { this.check("get"); return structuredClone(store.get(id)); }),
+        get: (id) => {
+          t.pending++;
+          const r = this.request(() => {
+            setTimeout(() => { t.pending--; }); // after what its answer makes be written
+            this.check("get");
+            return structuredClone(store.get(id));
+          }, before, () => ({ target: r }));
+          return r;
+        },
         getAll: () => this.request(() => { this.check("getAll"); return structuredClone([...store.values()]); }),
       };
     };
     t.abort = () => { t.aborted = true; };
-    setTimeout(() => {
-      const before = Object.fromEntries(Object.entries(this.stores).map(([name, store]) => [name, new Map(store)]));
+    const commit = () => {
+      if (t.pending || (before && !before.over)) {
+        setTimeout(commit);
+        return;
+      }
+      t.over = true;
+      const whole = Object.fromEntries(Object.entries(this.stores).map(([name, store]) => [name, new Map(store)]));
       try {
         if (t.aborted) throw Object.assign(new Error("aborted"), { name: "AbortError" });
         for (const [step, work] of t.todo) {
@@ -70,11 +91,12 @@ class FakeDatabase {
         }
         t.oncomplete();
       } catch (e) {
-        for (const [name, store] of Object.entries(before)) { this.stores[name].clear(); for (const [k, v] of store) this.stores[name].set(k, v); }
+        for (const [name, store] of Object.entries(whole)) { this.stores[name].clear(); for (const [k, v] of store) this.stores[name].set(k, v); }
         t.error = t.aborted ? null : e;
         t.onabort();
       }
-    });
+    };
+    setTimeout(commit);
     return t;
   }
 }
@@ -105,6 +127,7 @@ test("what the browser does not keep is held, also for the next view, and kept w
   const next = await openStore(() => {});
   assert.deepEqual(await ids(next), ["a", "b"]);
   assert.equal((await next.load("b")).messages[0].text, "b");
+  await assert.rejects(failing("put now", "DataCloneError", () => next.save(...one("b"))), { name: "DataCloneError" });
   await assert.rejects(failing("put now", "DataCloneError", () => next.save({ id: "a", title: "A", updated: 2 })));
   assert.equal((await next.list()).find((h) => h.id === "a").title, "A");
   assert.equal((await next.load("a")).messages[0].text, "a");
@@ -122,6 +145,25 @@ test("what cannot be deleted stays, and is said", async () => {
   assert.deepEqual(await ids(store), ["a"]);
   await store.remove("a");
   assert.deepEqual(await ids(store), []);
+});
+
+test("what another tab wrote after a conversation was read here is never written over", async () => {
+  const here = await openStore(() => {});
+  const { openStore: openOther } = await load("chat/store.js?tab=2");
+  const there = await openOther(() => {});
+  const more = async (store, body, words) => store.save({ id: "t", title: "t", updated: 1 }, Object.assign(body, { messages: [...body.messages, { role: "user", text: words }] }));
+  const own = one("t")[1];
+  assert.equal(await here.save(...one("t")), true);
+  const [a, b] = [await here.load("t"), await there.load("t")];
+  assert.deepEqual(await Promise.all([more(here, a, "a"), more(there, b, "b"), more(here, a, "a2")]), [true, false, true]);
+  assert.deepEqual((await there.load("t")).messages.map((m) => m.text), ["t", "a", "a2"]);
+  assert.equal(await there.save({ id: "t", title: "renamed", updated: 2 }), true); // the title alone
+  assert.equal(await more(there, await there.load("t"), "b2"), true);
+  assert.equal(await more(here, a, "a3"), false);
+  assert.equal(await more(here, own, "x"), false); // of one that has no mark, too
+  assert.equal(await more(here, await here.load("t"), "a4"), true);
+  assert.deepEqual((await here.load("t")).messages.map((m) => m.text), ["t", "a", "a2", "b2", "a4"]);
+  await here.clear();
 });
 
 test("a list or a conversation that cannot be read is an error, not an empty one", async () => {

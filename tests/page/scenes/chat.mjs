@@ -383,4 +383,40 @@ export const scenes = [
       assert.equal(await line.isHidden(), true);
     },
   },
+  {
+    name: "two tabs ask in the same conversation at once: each keeps its question and answer, and it is said",
+    async run(t) {
+      const { author, asker } = t.world;
+      const v = await t.open({ node: asker });
+      await ready(v);
+      await ask(v, "Begin");
+      await answered(v);
+      const page = await v.context.newPage();
+      const second = { page };
+      await page.goto(v.page.url());
+      await ready(second);
+      await page.locator(".question").getByText("Begin").waitFor();
+      for (const p of [v.page, page]) await p.evaluate(() => { BroadcastChannel.prototype.postMessage = () => {}; }); // the other is not told in time
+      let release = null;
+      Object.assign(author, { say: "many words ".repeat(9) + "the end", hold: new Promise((resolve) => { release = resolve; }) });
+      await ask(v, "From the first");
+      await v.page.waitForSelector(".answer:last-child .piece");
+      await ask(second, "From the second");
+      await page.getByText("This conversation went on in another tab at the same time. What was asked here is kept as one of its own.").waitFor();
+      await page.bringToFront();
+      await page.waitForSelector(".answer:last-child .piece");
+      if (process.env.PAGE_SHOTS) await page.screenshot({ path: `${v.tools.shots}/chat-two-tabs-wide-light.png` });
+      release();
+      await answered(second);
+      await answered(v);
+      for (const [one, words, title] of [[second, "From the second", "Begin (2)"], [v, "From the first", "Begin"]]) {
+        await one.page.reload();
+        await one.page.locator("[aria-current] .name").getByText(title, { exact: true }).waitFor();
+        assert.deepEqual(await one.page.locator(".question-text").allInnerTexts(), ["Begin", words]);
+        await lastAnswer(one).getByText("the end").waitFor();
+        assert.equal(await one.page.locator(".conversation-list li").count(), 2);
+      }
+      assert.equal(author.asked.length, 3);
+    },
+  },
 ];

@@ -4,7 +4,7 @@
 import { ui } from "../ui.js";
 import { asMarkdown, saveFile } from "./conversations.js";
 import { openStore, reasonOf } from "./store.js";
-import { mended, runOf } from "./talk.js";
+import { mended, moveRun, newId, runOf } from "./talk.js";
 
 const SLOW_MS = 5000;
 const dropped = new Set(); // conversations that were deleted: an answer that still comes does not bring them back
@@ -25,10 +25,10 @@ async function textOf(file, most) {
 }
 
 /**
- * @param {{onChange: () => void, onOther: (id: string) => void}} to  `onChange`: the list is another now; `onOther`: another
- *   tab changed a conversation, or "all"
+ * @param {{onChange: () => void, onOther: (id: string) => void, onMoved: (head: Object) => void}} to  `onChange`: the list is
+ *   another now; `onOther`: another tab changed a conversation, or "all"; `onMoved`: a conversation has another ID now
  */
-export function createLibrary({ onChange, onOther }) {
+export function createLibrary({ onChange, onOther, onMoved }) {
   const early = new Map(); // by id, what was said before the database was open
   let heads = [];
   let store = null;
@@ -38,6 +38,18 @@ export function createLibrary({ onChange, onOther }) {
   function changed() {
     heads.sort((a, b) => b.updated - a.updated);
     if (!over) onChange();
+  }
+
+  /** Another tab went on with this conversation: what was said here becomes one of its own, and that of the tab stays. */
+  async function split({ head, body }) {
+    const from = head.id;
+    head.id = body.id = newId();
+    head.title = `${head.title} (2)`;
+    moveRun(from, head.id);
+    ui.toast("This conversation went on in another tab at the same time. What was asked here is kept as one of its own.", "info");
+    if (!over) onMoved(head);
+    await keep({ head, body });
+    await list().catch(() => {}); // that of the other tab
   }
 
   async function keep({ head, body }) {
@@ -51,9 +63,12 @@ export function createLibrary({ onChange, onOther }) {
       early.set(head.id, { head, body });
       return;
     }
+    const { id } = head;
     try {
-      await store.save(head, body);
-      unkept.delete(head.id);
+      const kept = await store.save(head, body);
+      unkept.delete(id);
+      if (!kept && head.id === id) await split({ head, body });
+      else if (!kept) await keep({ head, body }); // it was split meanwhile
     } catch (e) {
       if (unkept.has(head.id)) return; // an answer that comes is saved every few seconds
       unkept.add(head.id);

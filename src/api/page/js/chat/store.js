@@ -3,6 +3,8 @@
 
 const NAME = "teale";
 const channel = openChannel();
+const TAB = String(Math.random()).slice(2); // this page, among the tabs of this browser
+let writes = 0;
 const held = new Map(); // by id, {head, body}: what no database has; `body` is missing where it has that
 const copy = (value) => structuredClone(value);
 
@@ -31,18 +33,21 @@ function open() {
   return result(request);
 }
 
-/** All of `work(heads, bodies)` is written, or nothing. */
+/** All of `work(heads, bodies, fail)` is written, or nothing; `fail` is for what goes wrong later. */
 function written(db, work) {
   return new Promise((resolve, reject) => {
     const t = db.transaction(["heads", "bodies"], "readwrite");
     let thrown = null;
     t.oncomplete = () => resolve();
     t.onabort = () => reject(thrown || t.error || new Error("the browser gave it up"));
-    try {
-      work(t.objectStore("heads"), t.objectStore("bodies"));
-    } catch (e) {
+    const fail = (e) => {
       thrown = e;
       t.abort();
+    };
+    try {
+      work(t.objectStore("heads"), t.objectStore("bodies"), fail);
+    } catch (e) {
+      fail(e);
     }
   });
 }
@@ -90,7 +95,26 @@ function put(list) {
 }
 
 /**
- * Heads are {id, title, named, created, updated}; bodies {id, messages, model, system}. Each function but `list` and `load`
+ * As `put` of one, unless another tab wrote its messages after they were read here: then nothing is written, and `late` is
+ * called. What a body was read with stands in its `rev`; what this tab wrote last has its own name.
+ */
+function putUnlessLate({ head, body }, late) {
+  return (heads, bodies, fail) => {
+    bodies.get(head.id).onsuccess = ({ target }) => {
+      const rev = (target.result && target.result.rev) || "";
+      const own = !target.result || rev === (body.rev || "") || rev.startsWith(`${TAB}.`);
+      try {
+        if (own) put([{ head, body: { ...body, rev: `${TAB}.${++writes}` } }])(heads, bodies);
+        else late();
+      } catch (e) {
+        fail(e);
+      }
+    };
+  };
+}
+
+/**
+ * Heads are {id, title, named, created, updated}; bodies {id, messages, model, system, rev}. Each function but `list` and `load`
  * rejects where nothing was written. `onOther` is called when another tab changed something.
  */
 export async function openStore(onOther) {
@@ -113,17 +137,21 @@ export async function openStore(onOther) {
       if (own && own.body) return copy(own.body);
       return base ? base.load(id) : undefined;
     },
+    /** Resolves to false, and writes nothing, where another tab wrote the messages after `body` was read. */
     async save(head, body) {
       const whole = { head, body: body || (held.get(head.id) || {}).body };
+      let late = false;
       try {
-        if (base) await base.write(put([whole]));
+        if (base) await base.write(whole.body ? putUnlessLate(whole, () => { late = true; }) : put([whole]));
         else held.set(head.id, copy(whole));
       } catch (e) {
         held.set(head.id, copy(whole));
         throw e;
       }
+      if (late) return false;
       if (base) held.delete(head.id);
       tell(head.id);
+      return true;
     },
     /** Many at once: all of them are kept, or none. */
     async add(list) {

@@ -29,6 +29,13 @@ export function runOf(id) {
   return running.get(id);
 }
 
+/** The conversation `from` has the ID `to` now. */
+export function moveRun(from, to) {
+  const run = running.get(from);
+  running.delete(from);
+  if (run) running.set(to, run);
+}
+
 /** Why an answer has stopped in its middle, by what `waitOf` gave; "" where that says nothing of it. */
 export function silenceOf(app, { what, peer }) {
   const who = peer ? nodeText(app, peer) : "the model server";

@@ -97,7 +97,7 @@ function mount(root, app) {
   let talk = emptyTalk(lastModel());
   let gone = false;
   let loading = 0;
-  const library = createLibrary({ onChange: drawHeads, onOther: reload });
+  const library = createLibrary({ onChange: drawHeads, onOther: reload, onMoved });
 
   function showList(open) {
     root.classList.toggle("list-open", open);
@@ -114,6 +114,12 @@ function mount(root, app) {
     const empty = talk.body.messages.length === 0;
     root.classList.toggle("is-empty", empty);
     welcome.node.hidden = !empty;
+  }
+
+  function onMoved(head) {
+    if (talk.head !== head) return;
+    lastOpen = head.id;
+    app.go(`#/chat/${head.id}`, true);
   }
 
   const running = () => runOf(talk.head.id);
