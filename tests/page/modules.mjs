@@ -16,6 +16,7 @@ const { titleOf, startAnswer } = await load("chat/talk.js");
 const { waitOf } = await load("chat/ask.js");
 const { credits } = await load("wallet/money.js");
 const { settingsIn, withoutCommand } = await load("ui/setting.js");
+const { isSignedByBoth } = await load("wallet/history.js");
 const { whereTo } = await load("chat/honest.js");
 
 /** The pieces of a text that comes in parts of `step` characters. */
@@ -202,6 +203,13 @@ test("a link whose words are not exactly its host or itself tells its host", () 
   assert.equal(whereTo("https://evil.example", "https://evil.example:8443/"), "evil.example:8443");
   assert.deepEqual([whereTo("a@fine.example", "mailto:a@fine.example"), whereTo("a@bank.example", "mailto:a@evil.example"), whereTo("x", "not a url")],
     ["", "a@evil.example", ""]);
+});
+
+test("a receipt is signed by both only where both signatures of its kind are there", () => {
+  const both = (kind, ...names) => isSignedByBoth({ kind, receipt: Object.fromEntries(names.map((n) => [n, "ab"])) });
+  assert.deepEqual([both("settlement", "debtorSignature"), both("settlement", "creditorSignature"), both("settlement", "debtorSignature", "creditorSignature")], [false, false, true]);
+  assert.deepEqual([both("question", "providerSignature"), both("question", "consumerSignature"), both("question", "providerSignature", "consumerSignature")], [false, false, true]);
+  assert.equal(both("settlement", "providerSignature", "consumerSignature"), false);
 });
 
 test("a model is offered once for the public and once for each network", () => {

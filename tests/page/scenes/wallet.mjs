@@ -49,6 +49,12 @@ export const scenes = [
       await v.shot("wallet-1440");
       const { balance_micro: owed } = await api(server, "GET", "/v1/app/wallet");
       assert.ok((await v.page.locator(".balance").textContent()).startsWith(String(owed / 1e6)));
+      await t.world.command(asker, "wallet", "settle", server.id, String(owed));
+      const d = await t.open({ node: asker, at: "#/wallet" });
+      const proposed = d.page.getByRole("row").filter({ hasText: "Paid by you" });
+      await proposed.getByText("signed by one").waitFor(); // it counts when the other side says the same
+      assert.match(await proposed.innerText(), new RegExp(`\\+${owed / 1e6} open`));
+      await d.shot("wallet-proposed-1440");
       await v.page.getByRole("button", { name: "Check every sum" }).click();
       await v.page.getByText("Every sum and signature is right").waitFor();
       await v.page.getByRole("button", { name: /^Settle with/ }).click();
@@ -61,9 +67,10 @@ export const scenes = [
       await amount.fill(String(owed / 1e6));
       await v.page.keyboard.press("Enter");
       await v.page.getByText("both sides have signed").waitFor();
-      await v.page.getByText("Paid to you").waitFor();
+      await v.page.getByRole("row").filter({ hasText: "Paid to you" }).getByText("signed by both").waitFor();
       await v.page.getByText("nobody owes anybody").waitFor();
       const n = await t.open({ node: asker, at: "#/wallet", size: "narrow" });
+      await d.page.getByText("nobody owes anybody").waitFor();
       await n.page.getByText("Paid by you").waitFor();
       await n.accessible("a narrow wallet");
       await n.shot("wallet-360");

@@ -9,10 +9,22 @@ const PAGE = 50;
 const SINCE = [["", "All time"], ["24h", "Last day"], ["7d", "Last 7 days"], ["30d", "Last 30 days"]];
 const STATES = { held: ["wait", "open"], voided: ["", "void"] };
 
-/** What the entry did to this node's balance. */
+/** What the entry does to this node's balance once it is posted. */
 function change(e) {
-  if (e.state !== "posted") return 0;
   return (e.kind === "question") === (e.role === "served") ? e.amount_micro : -e.amount_micro;
+}
+
+/** Have both sides signed its receipt? */
+export function isSignedByBoth({ kind, receipt }) {
+  return Boolean(kind === "settlement" ? receipt.debtorSignature && receipt.creditorSignature : receipt.consumerSignature && receipt.providerSignature);
+}
+
+/** The amount, or why there is none yet; what a side proposed to have settled is told beside it. */
+function creditsOf(e) {
+  if (e.state === "posted") return amount(change(e), true);
+  const [kind, words] = STATES[e.state] || ["", e.state];
+  const proposed = e.state === "held" && e.kind === "settlement";
+  return el("span", null, proposed && [amount(change(e), true), " "], el("span.tag", { class: kind }, words));
 }
 
 function what(app, e) {
@@ -34,8 +46,8 @@ export class History {
       { title: "With", text: (e) => `${e.peer} ${JSON.stringify(this.names.get(e.peer))}`, cell: (e) => nodeName(app, e.peer, this.names.get(e.peer)) },
       { title: "Network", text: (e) => `${e.ptn_id} ${this.ptns.get(e.ptn_id)}`, cell: (e) => this.network(e) },
       { title: "Tokens", className: "number", text: (e) => `${e.tokens_in} ${e.tokens_out}`, cell: (e) => (e.tokens_in === null ? "" : `${e.tokens_in} + ${e.tokens_out}`) },
-      { title: "Credits", className: "number", text: (e) => `${e.state}${e.amount_micro}`, cell: (e) => (e.state === "posted" ? amount(change(e), true) : el("span.tag", { class: STATES[e.state] ? STATES[e.state][0] : "" }, STATES[e.state] ? STATES[e.state][1] : e.state)) },
-      { title: "Receipt", text: (e) => String(Boolean(e.receipt)), cell: (e) => this.receipt(e) },
+      { title: "Credits", className: "number", text: (e) => `${e.state}${e.amount_micro}`, cell: creditsOf },
+      { title: "Receipt", text: (e) => String(e.receipt ? isSignedByBoth(e) : ""), cell: (e) => this.receipt(e) },
     ] });
     this.table.classList.add("stacks");
     this.node = el("section.stack", null, el("div.filters", null,
@@ -59,7 +71,7 @@ export class History {
   receipt(e) {
     if (e.kind === "question" && e.state !== "posted") return "";
     if (!e.receipt) return el("span.muted", null, "not yet");
-    const both = e.kind === "settlement" || (e.receipt.consumerSignature && e.receipt.providerSignature);
+    const both = isSignedByBoth(e);
     return el("span.signed", { class: both ? "ok" : "muted" }, both ? "signed by both" : "signed by one");
   }
 
