@@ -143,6 +143,18 @@ test("an event that is cut off is none", () => {
   assert.deepEqual(got, []);
 });
 
+test("neither a line nor an event without an end is held for ever", () => {
+  const fed = (piece, most) => {
+    const read = sseReader({ onEvent() {} });
+    for (let i = 0; i < most; i++) read(piece);
+  };
+  const mega = "x".repeat(1 << 20);
+  assert.throws(() => fed(mega, 40), /line of the stream has no end/);
+  assert.throws(() => fed(`data: ${mega}\n`, 40), /event of the stream has no end/);
+  assert.throws(() => fed("data:\n".repeat(1 << 20), 40), /event of the stream has no end/);
+  fed(`data: ${mega}\n\n`, 80);
+});
+
 test("controls that turn text around are named, others replaced, letters of every script kept", () => {
   assert.equal(plain("a\u202eb\u2066c\u0007d\r\ne"), "a[U+202E]b[U+2066]c\ufffdd\ne");
   const fine = "\u05e9\u05dc\u05d5\u05dd \u0645\u0631\u062d\u0628\u0627 e\u0301 \ud83d\ude00\n\tx";

@@ -1,6 +1,6 @@
 // sse.js - reads server-sent events (WHATWG HTML 9.2) out of pieces of text. Touches no network.
 
-const LINE_MAX = 32 * 1024 * 1024; // of an answer that is one line without an end
+const EVENT_MAX = 32 * 1024 * 1024; // characters of an event, or of a line without an end
 
 /**
  * @param {{onEvent: (name: string, data: string) => void, onComment?: (text: string) => void}} to
@@ -11,12 +11,14 @@ export function sseReader({ onEvent, onComment }) {
   let waiting = 0;
   let name = "";
   let data = [];
+  let held = 0; // characters of `data`
 
   function line(text) {
     if (text === "") {
       if (data.length) onEvent(name || "message", data.join("\n"));
       name = "";
       data = [];
+      held = 0;
     } else if (text[0] === ":") {
       if (onComment) onComment(text.slice(1).trim());
     } else {
@@ -24,7 +26,11 @@ export function sseReader({ onEvent, onComment }) {
       const field = colon < 0 ? text : text.slice(0, colon);
       const value = colon < 0 ? "" : text.slice(colon + (text[colon + 1] === " " ? 2 : 1));
       if (field === "event") name = value;
-      else if (field === "data") data.push(value);
+      else if (field === "data") {
+        held += value.length + 1;
+        if (held > EVENT_MAX) throw new Error("an event of the stream has no end");
+        data.push(value);
+      }
     }
   }
 
@@ -43,6 +49,6 @@ export function sseReader({ onEvent, onComment }) {
     if (from === text.length) return;
     pieces.push(text.slice(from));
     waiting += text.length - from;
-    if (waiting > LINE_MAX) throw new Error("a line of the stream has no end");
+    if (waiting > EVENT_MAX) throw new Error("a line of the stream has no end");
   };
 }
