@@ -17,6 +17,7 @@ const { waitOf } = await load("chat/ask.js");
 const { credits } = await load("wallet/money.js");
 const { settingsIn, withoutCommand } = await load("ui/setting.js");
 const { isSignedByBoth } = await load("wallet/history.js");
+const { readFile } = await load("chat/files.js");
 const { whereTo } = await load("chat/honest.js");
 
 /** The pieces of a text that comes in parts of `step` characters. */
@@ -222,6 +223,12 @@ test("a receipt is signed by both only where both signatures of its kind are the
   assert.deepEqual([both("settlement", "debtorSignature"), both("settlement", "creditorSignature"), both("settlement", "debtorSignature", "creditorSignature")], [false, false, true]);
   assert.deepEqual([both("question", "providerSignature"), both("question", "consumerSignature"), both("question", "providerSignature", "consumerSignature")], [false, false, true]);
   assert.equal(both("settlement", "providerSignature", "consumerSignature"), false);
+});
+
+test("a file that is empty is refused, one of text is taken", async () => {
+  await assert.rejects(readFile(new File([], "empty.txt")), /^Error: empty\.txt is empty\.$/);
+  await assert.rejects(readFile(new File([], "empty.png", { type: "image/png" })), /is empty/);
+  assert.equal((await readFile(new File(["a"], "a.txt"))).text, "a");
 });
 
 test("a model is offered once for the public and once for each network", () => {

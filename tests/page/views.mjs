@@ -11,7 +11,7 @@ const { layout } = await load("network/layout.js");
 const { natWords, relayWords } = await load("network/words.js");
 const { danger, groups, grouped, placeOf } = await load("settings/groups.js");
 const { PLACES } = await load("ui/setting.js");
-const { report } = await load("views/doctor.js");
+const { TITLES, report } = await load("views/doctor.js");
 
 const id = (n) => String(n).padStart(64, "0");
 const peer = (n, path, more) => ({ node_id: id(n), name: `p${n}`, path, models: [], ptns: [], bytes_in: path ? 0 : null, bytes_out: path ? 0 : null, ...more });
@@ -139,4 +139,14 @@ test("the doctor's report is text for a mail, the worst first", () => {
   const text = report([{ id: "wan", state: "ok", evidence: "fine", remedy: "" }, { id: "relay", state: "problem", evidence: "down", remedy: "start it" },
     { id: "odd", state: "new", evidence: "?", remedy: "" }], new Date(0), { version: "0.1.0" });
   assert.equal(text, "teale 0.1.0, 1970-01-01T00:00:00.000Z\nFAIL  relay         down\n                    -> start it\nFAIL  odd           ?\nok    wan           fine\n");
+});
+
+test("every check of the node's doctor has a title in the page", async () => {
+  const { readFileSync, readdirSync } = await import("node:fs");
+  const tell = resolve(page, "../../tell");
+  const ids = new Set();
+  for (const file of readdirSync(tell).filter((f) => f.endsWith(".c")))
+    for (const [, one] of readFileSync(join(tell, file), "utf8").matchAll(/tl_finding_[a-z_]+\(\s*&?\w+,\s*"([a-z0-9_]+)"/g)) ids.add(one);
+  assert.ok(ids.size > 20 && ids.has("ipv6"), `${ids.size} checks`);
+  for (const one of ids) assert.ok(TITLES[one], one);
 });

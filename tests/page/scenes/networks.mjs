@@ -193,6 +193,8 @@ export const scenes = [
       assert.equal(await v.page.getByLabel("Invite", { exact: true }).inputValue(), code);
       await v.page.getByLabel("Invite", { exact: true }).fill("https://example.org/invite");
       await v.page.getByText("This is no invite. It looks like an address on the web.").waitFor();
+      await v.page.fill("#join-code", `teale:inv1:${"x".repeat(5000)}`);
+      await v.page.getByText("This is no invite: it has 5011 characters, and an invite 2048 at most.").waitFor();
       await v.page.evaluate(async (bytes) => {
         const data = new DataTransfer();
         data.items.add(new File([new Uint8Array(bytes)], "pasted.png", { type: "image/png" }));

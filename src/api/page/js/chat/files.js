@@ -53,7 +53,8 @@ async function textFile(file) {
 }
 
 /** @param {File} file  rejects with an Error whose message says why */
-export function readFile(file) {
+export async function readFile(file) {
+  if (file.size === 0) throw new Error(`${file.name} is empty.`);
   return PICTURES.has(file.type) ? picture(file) : textFile(file);
 }
 

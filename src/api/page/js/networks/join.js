@@ -8,6 +8,7 @@ import { nodeInFull } from "../nodes.js";
 import { field, nameInput } from "../ui/form.js";
 
 const { el, fill, icon } = ui;
+const INVITE_MAX = 2048; // characters, as the node takes them
 const SETTLED_MS = 250; // after a key was pressed
 const WAITING_MS = 2000; // how often it is asked why a join waits
 
@@ -152,6 +153,10 @@ class Join {
     const mine = ++this.turn;
     if (!text) {
       this.say();
+      return;
+    }
+    if (text.length > INVITE_MAX) {
+      this.say(ui.problem({ message: `This is no invite: it has ${text.length} characters, and an invite ${INVITE_MAX} at most.`, remedy: "Paste the code of the invite alone." }));
       return;
     }
     if (!/^teale:/.test(text)) {

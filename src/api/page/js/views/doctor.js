@@ -3,12 +3,13 @@
 
 import { settingLink, settingsIn } from "../ui/setting.js";
 
-const TITLES = {
+export const TITLES = {
   wan: "Wide network", relay: "Relay", second_relay: "Second relay", relay_udp: "Relay by UDP", portal: "Login of this network",
   udp: "UDP", udp_port: "UDP port", nat: "NAT", second_nat: "Second NAT", port_mapping: "Port mapping", direct: "Direct paths",
   clock: "Clock", dht: "DHT", introducers: "Introducers", relaying: "Relaying for others", backend: "Model server",
   models: "Models", share_with: "Who is served", ask: "Whom this node asks", networks: "Private networks",
   old_protocol: "Old protocol", store: "Database", backup: "Backup", api: "Local API", lan: "Local network",
+  ipv6: "IPv6", proxy: "Proxy", mtu: "Size of packets",
 };
 const STATES = {
   problem: { words: "Problem", kind: "bad", icon: "warn" },
