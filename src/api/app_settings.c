@@ -52,9 +52,9 @@ static bool carries_key(const tl_api *api, const json_t *all, const char *key)
     return carries;
 }
 
-/* False: 400 is answered. */
+/* False: 400 is answered. A value that is wrong is added to `wrong` with why, and the rest looked at. */
 static bool check(tl_api *api, tl_httpd_req *r, const json_t *all, const char *key,
-                  const json_t *value)
+                  const json_t *value, json_t *wrong)
 {
     tl_settings scratch = tl_settings_default();
     const tl_setting_def *def;
@@ -70,9 +70,37 @@ static bool check(tl_api *api, tl_httpd_req *r, const json_t *all, const char *k
     }
     if (tl_setting_apply(&scratch, def, value, &why)) {
         (void)!tl_why_set(&whole, TL_ERR_INVALID, "%s %s", key, why.text);
-        return refuse(api, r, "invalid_value", def->info.key, whole.text);
+        (void)!json_object_set_new(wrong, def->info.key, json_string(whole.text));
     }
     return true;
+}
+
+/* 400 with the first wrong value as any other error has it, and all of them in `values`. */
+static void refuse_values(tl_api *api, tl_httpd_req *r, json_t *wrong)
+{
+    void *first = json_object_iter(wrong);
+    json_t *error = json_pack("{s:O, s:s, s:s, s:s, s:O}", "message", json_object_iter_value(first),
+                              "type", "invalid_request_error", "param", json_object_iter_key(first),
+                              "code", "invalid_value", "values", wrong);
+    tl_api_json(api, r, 400, error ? json_pack("{s:o}", "error", error) : NULL);
+}
+
+/* False: it is answered. */
+static bool check_all(tl_api *api, tl_httpd_req *r, json_t *asked, const json_t *all)
+{
+    const char *key;
+    json_t *value, *wrong = json_object();
+    bool ok = wrong != NULL;
+    if (!ok)
+        tl_api_json(api, r, 500, NULL);
+    json_object_foreach (asked, key, value)
+        ok = ok && check(api, r, all, key, value, wrong);
+    if (ok && json_object_size(wrong)) {
+        refuse_values(api, r, wrong);
+        ok = false;
+    }
+    json_decref(wrong);
+    return ok;
 }
 
 /* One setting of the answer. NULL: out of memory. */
@@ -151,11 +179,8 @@ static void change_all(tl_api *api, tl_httpd_req *r, json_t *asked, const json_t
     changes c;
     size_t refused = 0;
     tl_why why = {""};
-    const char *key;
-    json_t *value;
-    json_object_foreach (asked, key, value)
-        if (!check(api, r, all, key, value))
-            return;
+    if (!check_all(api, r, asked, all))
+        return;
     if (!collect(asked, all, &c)) {
         tl_api_json(api, r, 500, NULL);
         clear_changes(&c);

@@ -85,10 +85,12 @@ export const scenes = [
       const v = await t.open({ node: t.world.asker, at: "#/settings/udp_port", expected: [/400/] });
       await ready(t, v);
       await control(v, "udp_port").fill("70000");
+      await control(v, "share_queue_max").fill("many");
       await control(v, "display_name").fill("kept");
       await v.page.getByRole("button", { name: "Save", exact: true }).click();
       await field(v, "udp_port").getByText("It must be a whole number from 0 to 65535").waitFor();
-      assert.equal(await control(v, "udp_port").getAttribute("aria-invalid"), "true");
+      await field(v, "share_queue_max").getByText("It must be a whole number").waitFor(); // all at once
+      for (const key of ["udp_port", "share_queue_max"]) assert.equal(await control(v, key).getAttribute("aria-invalid"), "true");
       assert.equal(await v.page.evaluate(() => document.activeElement.id), "setting-udp_port");
       assert.notEqual((await settings(t, t.world.asker)).display_name.value, "kept");
       await v.accessible("a refused setting");
@@ -96,7 +98,7 @@ export const scenes = [
       await v.page.getByRole("link", { name: "Doctor", exact: true }).click();
       await v.page.waitForSelector(".check");
       await v.page.getByRole("link", { name: "Settings", exact: true }).click();
-      await v.page.getByText("2 changes not saved").waitFor(); // they wait for the reader
+      await v.page.getByText("3 changes not saved").waitFor(); // they wait for the reader
       await v.page.getByRole("button", { name: "Discard" }).click();
       assert.notEqual(await control(v, "display_name").inputValue(), "kept");
     },

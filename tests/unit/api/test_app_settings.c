@@ -108,6 +108,11 @@ static void what_is_wrong_with_one_value_keeps_all_of_them_back(void **state)
     (void)state;
     static const char *const rows[][2] = {
         {"{\"wan_enabled\":true,\"udp_port\":70000}", "udp_port must be a whole number from 0"},
+        {"{\"udp_port\":70000,\"wan_enabled\":3}",
+         "\"param\":\"udp_port\",\"code\":\"invalid_value\",\"values\":{\"udp_port\":\"udp_port "
+         "must be"},
+        {"{\"udp_port\":70000,\"wan_enabled\":3}",
+         ",\"wan_enabled\":\"wan_enabled must be true or false"},
         {"{\"wan_enabled\":\"true\"}", "wan_enabled must be true or false"},
         {"{\"wan_enabled\":null}", "wan_enabled must be true or false"},
         {"{\"wan_relay_url\":\"http://a\"}", "wan_relay_url must be"},

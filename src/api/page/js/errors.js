@@ -26,10 +26,11 @@ function remedyOf(code, message) {
   return OTHERS.test(message) ? "Try again later, or take another model." : "";
 }
 
-/** A failed request: `status` 0 when the node could not be reached at all. */
+/** A failed request: `status` 0 when the node could not be reached at all; `values`: by setting, what is wrong with it. */
 export class ApiError extends Error {
-  constructor(status, code, message, remedy, param) {
+  constructor(status, code, message, remedy, param, values) {
     super(message);
+    this.values = values || {};
     this.param = param || "";
     this.name = "ApiError";
     this.status = status;
@@ -45,7 +46,7 @@ export function errorOf(status, body) {
     return new ApiError(status, "error", status ? `The node answered with status ${status}.` : "The node did not answer.");
   const text = typeof e.message === "string" && e.message ? e.message : `The node answered with status ${status}.`;
   return new ApiError(status, typeof e.code === "string" ? e.code : "error", text,
-    typeof e.remedy === "string" ? e.remedy : "", typeof e.param === "string" ? e.param : "");
+    typeof e.remedy === "string" ? e.remedy : "", typeof e.param === "string" ? e.param : "", Object(e.values));
 }
 
 export function gone() {

@@ -186,7 +186,8 @@ class Settings {
       this.failed = e.message;
       return;
     }
-    this.errors.set(key, e.message.startsWith(`${key} `) ? `It ${e.message.slice(key.length + 1)}` : e.message);
+    for (const [k, why] of Object.entries({ [key]: e.message, ...e.values }))
+      if (drafts.has(k)) this.errors.set(k, String(why).startsWith(`${k} `) ? `It ${String(why).slice(k.length + 1)}` : String(why));
     this.search.value = "";
     this.filter();
     this.update();
