@@ -185,6 +185,8 @@ test("where the node quotes the command of a setting, the page has its link and 
   assert.deepEqual(found("Turn it on (teale config set wan_enabled true), or ask an admin."), ["Turn it on, or ask an admin.", ["wan_enabled"]]);
   assert.deepEqual(found("teale config set wan_enabled true; for a peer at home: teale config set lan_enabled true, then wait"),
     ["teale config set wan_enabled true; for a peer at home: teale config set lan_enabled true, then wait", ["wan_enabled", "lan_enabled"]]);
+  assert.deepEqual(found("nat.direct and wan_enabled are false (for the local network: teale config set nat.direct true; for others: teale config set wan_enabled true)"),
+    ["nat.direct and wan_enabled are false", ["nat.direct", "wan_enabled"]]);
   assert.deepEqual(found("The node does not answer."), ["The node does not answer.", []]);
   assert.deepEqual(settingsIn("teale config set a b", null, undefined, "teale config set a c"), ["a"]);
 });

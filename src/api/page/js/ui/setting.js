@@ -4,7 +4,7 @@
 import { el } from "./el.js";
 
 const COMMAND = /teale config set ([a-z_]+(?:\.[a-z_]+)?)/g;
-const BRACKETS = / \((?:[^()\n]{1,40}: )?teale config set [\w.]+ [^()\n]{1,160}\)/g;
+const BRACKETS = / \((?:for [a-z ]{1,40}: )?teale config set [\w.]+ [^()\n]{1,160}\)/g;
 const AT_END = /[:.] teale config set [\w.]+ [^\s()]{1,80}$/;
 
 /** What the view Settings calls those that errors of a question name; others are called by their own names. */
