@@ -230,11 +230,11 @@ static bool room_to_find(tl_mdns_services *t, tl_mdns_service *s, tl_time now)
     return true;
 }
 
+/* Whoever judges the claim has to know on which network it was made. */
 static tl_addr with_scope(const tl_addr *addr, int interface)
 {
     tl_addr a = *addr;
-    if (a.family == TL_ADDR_V6 && a.bytes[0] == 0xFE && (a.bytes[1] & 0xC0) == 0x80)
-        a.scope = (uint32_t)interface;
+    a.scope = interface > 0 ? (uint32_t)interface : 0;
     return a;
 }
 

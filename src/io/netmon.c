@@ -19,8 +19,7 @@
 typedef struct {
     size_t n;
     tl_interface at[TL_INTERFACES_MAX];
-    unsigned index[TL_INTERFACES_MAX]; /* the kernel's index of the interface */
-    uint64_t routes;                   /* hash of the default routes */
+    uint64_t routes; /* hash of the default routes */
 } snapshot;
 
 struct tl_netmon {
@@ -83,27 +82,25 @@ static void prefer(snapshot *s, const tl_addr *a)
     for (size_t i = 1; i < s->n; i++)
         if (tl_addr_same_ip(&s->at[i].addr, a)) {
             tl_interface one = s->at[i];
-            unsigned index = s->index[i];
             memmove(&s->at[1], &s->at[0], i * sizeof s->at[0]);
-            memmove(&s->index[1], &s->index[0], i * sizeof s->index[0]);
             s->at[0] = one;
-            s->index[0] = index;
         }
 }
 
 static void put_address(snapshot *s, size_t k, const struct ifaddrs *i, const tl_addr *a)
 {
-    s->at[k] = (tl_interface){
-        .addr = *a, .prefix = prefix_of(i->ifa_netmask), .tunnel = i->ifa_flags & IFF_POINTOPOINT};
+    s->at[k] = (tl_interface){.addr = *a,
+                              .prefix = prefix_of(i->ifa_netmask),
+                              .tunnel = i->ifa_flags & IFF_POINTOPOINT,
+                              .index = if_nametoindex(i->ifa_name)};
     snprintf(s->at[k].name, sizeof s->at[k].name, "%s", i->ifa_name);
-    s->index[k] = if_nametoindex(i->ifa_name);
 }
 
 static void look_at_kinds(snapshot *s)
 {
     tl_linkkind kinds = tl_linkkind_look();
     for (size_t i = 0; i < s->n; i++)
-        s->at[i].tunnel |= tl_linkkind_is_tunnel(&kinds, s->index[i]);
+        s->at[i].tunnel |= tl_linkkind_is_tunnel(&kinds, s->at[i].index);
 }
 
 static void look_at_addresses(snapshot *s)
@@ -190,7 +187,7 @@ static bool same(const snapshot *a, const snapshot *b)
     for (size_t i = 0; i < a->n; i++)
         if (!tl_addr_same_ip(&a->at[i].addr, &b->at[i].addr) ||
             a->at[i].prefix != b->at[i].prefix || a->at[i].tunnel != b->at[i].tunnel ||
-            strcmp(a->at[i].name, b->at[i].name) != 0)
+            a->at[i].index != b->at[i].index || strcmp(a->at[i].name, b->at[i].name) != 0)
             return false;
     return true;
 }
@@ -225,7 +222,7 @@ static void see_link(tl_netmon *m, const struct ifinfomsg *link)
     if ((link->ifi_flags & IFF_UP) && (link->ifi_flags & IFF_RUNNING))
         return;
     for (size_t i = 0; i < m->now.n; i++)
-        m->flapped |= m->now.index[i] == (unsigned)link->ifi_index;
+        m->flapped |= m->now.at[i].index == (unsigned)link->ifi_index;
 }
 
 static void see(tl_netmon *m, struct nlmsghdr *h, size_t n)

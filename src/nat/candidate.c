@@ -248,6 +248,20 @@ bool tl_addr_on_link(const tl_addr *a, const tl_interface *own, size_t n_own)
     return !tunnel;
 }
 
+bool tl_addr_on_link_of(const tl_addr *a, unsigned index, const tl_interface *own, size_t n_own)
+{
+    tl_addr n = tl_addr_normal(*a);
+    uint8_t longest = 0;
+    bool there = false;
+    for (size_t i = 0; i < n_own; i++) {
+        if (!on_subnet(&n, &own[i]) || own[i].prefix < longest)
+            continue;
+        there = own[i].index == index || (there && own[i].prefix == longest);
+        longest = own[i].prefix;
+    }
+    return index && there;
+}
+
 /* --- ours --- */
 
 typedef struct {

@@ -74,6 +74,7 @@ typedef struct {
     uint8_t prefix; /* bits */
     char name[16];  /* of the interface */
     bool tunnel;    /* the interface is point-to-point or a tunnel: no local network */
+    unsigned index; /* the kernel's, of the interface; 0: not known */
 } tl_interface;
 #define TL_INTERFACES_MAX 32
 
@@ -84,6 +85,9 @@ bool tl_candidate_allowed(const tl_addr *a, const tl_interface *own, size_t n_ow
 /* Is it on one of our subnets? Then a way to it is of the local network. As for the kernel's routes,
  * the longest prefix decides. If that one is a tunnel's, the answer is no. */
 bool tl_addr_on_link(const tl_addr *a, const tl_interface *own, size_t n_own);
+/* Would it be reached by the interface of this index, if by any of ours? Of several that share its subnet (two plugs in
+ * one network) each is taken: which of them the kernel chooses is not known here. Index 0: no. */
+bool tl_addr_on_link_of(const tl_addr *a, unsigned index, const tl_interface *own, size_t n_own);
 
 /* An address that was found on the local network, and not named by a peer: on one of our subnets, none of our own
  * sockets' (`own_port`), no broadcast; it may be link-local. */

@@ -40,9 +40,12 @@ static bool is_our_own(const tl_addr *a, const tl_interface *own, size_t n_own, 
     return false;
 }
 
-static bool allowed(const tl_addr *a, const tl_interface *own, size_t n_own, uint16_t own_port)
+/* `heard`: the interface by which it came. */
+static bool allowed(const tl_addr *a, uint32_t heard, const tl_interface *own, size_t n_own,
+                    uint16_t own_port)
 {
-    return a->port >= PORT_MIN && tl_addr_is_near(a, own, n_own, own_port);
+    return a->port >= PORT_MIN && tl_addr_on_link_of(a, heard, own, n_own) &&
+           tl_addr_is_near(a, own, n_own, own_port);
 }
 
 /* Link-local addresses last: the others also serve when an interface is another one tomorrow. */
@@ -146,11 +149,12 @@ static tl_lan_node judge(tl_lan *l, const tl_node_id *node, const tl_addr *addrs
     tl_lan_node n = {.id = *node};
     for (size_t i = 0; i < n_addrs; i++) {
         tl_addr a = tl_addr_normal(addrs[i]);
+        uint32_t heard = addrs[i].scope;
         if (!tl_addr_is_link_local(&a))
             a.scope = 0; /* it says nothing there, and would make equal addresses differ */
         if (is_our_own(&a, own, n_own, own_port))
             l->counters.own++;
-        else if (!allowed(&a, own, n_own, own_port))
+        else if (!allowed(&a, heard, own, n_own, own_port))
             l->counters.off_link++;
         else
             put_address(&n, &a);

@@ -2,8 +2,9 @@
  * listen. A bounded table; who is connected, and when, is for others to say. Opens no socket, reads no clock.
  *
  * An announcement is a claim of whoever shares our network. It is worth an attempt at a connection, in which the node
- * has to prove its key. So that a false claim costs others nothing, only addresses on the subnets of our own interfaces
- * are kept, never a tunnel's, and only ports at which a node may listen (1024 and above). So that it costs us little:
+ * has to prove its key. So that a false claim costs others nothing, only addresses on a subnet of the interface that heard
+ * the claim are kept: who speaks on one of our networks has nobody knocked at in another, which it may not even reach.
+ * Never a tunnel's, and only ports at which a node may listen (1024 and above). So that it costs us little:
  *
  *     strangers <= TL_LAN_STRANGERS_MAX        all nodes <= TL_LAN_NODES_MAX
  *     new strangers in t seconds <= TL_LAN_NEW_BURST + TL_LAN_NEW_PER_SEC x t                                   */
@@ -31,9 +32,10 @@ typedef struct {
 
 typedef struct {
     uint64_t found, gone; /* nodes */
-    uint64_t off_link; /* addresses at which we may not knock: on none of our subnets, a low port */
-    uint64_t own;      /* addresses at which we listen ourselves, and announcements of our own ID */
-    uint64_t refused;  /* strangers for whom there was no room, or who came too fast */
+    uint64_t
+        off_link; /* addresses at which we may not knock: not of the link that told them, a low port */
+    uint64_t own;     /* addresses at which we listen ourselves, and announcements of our own ID */
+    uint64_t refused; /* strangers for whom there was no room, or who came too fast */
 } tl_lan_counters;
 
 typedef struct tl_lan tl_lan;
@@ -42,7 +44,7 @@ typedef struct tl_lan tl_lan;
 TL_CHECK tl_err tl_lan_new(const tl_node_id *us, tl_rand *rand, tl_time now, tl_lan **ret_lan);
 void tl_lan_free(tl_lan *l);
 
-/* What io/mdns tells. `own`: our interfaces, with `own_port`, our own TCP port. `known` as above. Returns true if the
+/* What io/mdns tells: each address has as its scope the interface that heard it. `own`: our interfaces, with `own_port`, our own TCP port. `known` as above. Returns true if the
  * table changed for this node: look it up. */
 bool tl_lan_on_found(tl_lan *l, const tl_node_id *node, bool known, const tl_addr *addrs,
                      size_t n_addrs, const tl_interface *own, size_t n_own, uint16_t own_port,

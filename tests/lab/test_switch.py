@@ -23,6 +23,8 @@ from switch import ENV, SwitchLab
 
 FOUND_S = 10
 LAN = {"log_level": "debug", "lan_enabled": "true", "wan_enabled": "false", "nat.port_mapping": "false"}
+A_KEYS = ["ee0f1d36fe61e9a0d86b092119e1bace30c9ab6b827fce2f1ba4be4db7c41801",  # of nobody here
+          "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"]
 SIZE, RATE = 24_000_000, 6_000_000
 
 
@@ -325,6 +327,41 @@ def whoever_announces_anothers_id_gets_nothing(lab, programs):
             f"and {took:.1f} s of a ping")
     _start(two)  # and the node itself is found beside the liar
     one.node.wait("answered by the node itself", lambda: one.ask(two)[1:] == ("lan", True), 20)
+
+
+def _knocks(host, device, address):
+    """Counts the packets that the host would send there; returns what reads the count."""
+    table = f"knocks_{device}"
+    host.lab.nft(host.ns, f"table ip {table} {{ chain o {{ type filter hook output priority 0; oifname {device} ip daddr {address} "
+                          "meta l4proto { tcp, udp } counter\n}\n}")
+    return lambda: int(re.search(r"packets (\d+)", host.lab.run(host, ["nft", "list", "table", "ip", table]).stdout)[1])
+
+
+def a_claim_that_one_link_hears_knocks_at_nobody_of_another(lab, programs):
+    """The machine has a second link, as to containers; whoever shares the first one tells of nodes there."""
+    liar, host = lab.machine("liar"), lab.machine("one")
+    liar.private, host.lab = liar.address, lab
+    lab.ip(host.ns, "link add eth1 type veth peer name inside")
+    lab.ip(host.ns, "address add 172.31.7.1/24 dev eth1")
+    for device in ("eth1", "inside"):
+        lab.ip(host.ns, f"link set {device} up")
+    behind, beside = _knocks(host, "eth1", "172.31.7.2"), _knocks(host, "eth0", liar.address)
+    one = Node(lab, programs, host, "one", None, None, env=ENV, settings={"nat.stun_servers": "[]", **LAN})
+    forger = Forger(liar)
+    log = lambda: one.process.errors()
+
+    def claim(digit, address):
+        forger.send(service(f"teale-{A_KEYS[digit][:16]}", 6379, address, [f"id={A_KEYS[digit]}"]))
+
+    def claimed():
+        claim(0, "172.31.7.2")
+        claim(1, liar.address)  # its twin, on the link that hears it
+        return f"lan: {A_KEYS[1][:16]} is announced\n" in log()
+
+    one.wait("told of the claims", claimed, FOUND_S)
+    one.command("chat", "hi", check=False)
+    assert beside() > 0, "nobody was knocked at: nothing is shown"
+    assert behind() == 0 and f"lan: {A_KEYS[0][:16]} is announced" not in log(), behind()
 
 
 def _closed(s, within):

@@ -47,7 +47,10 @@ static void on_found(void *user, const tl_node_id *node, const tl_addr *addrs, s
     print_id(n ? "found" : "gone", node);
     for (size_t i = 0; i < n; i++) {
         char text[TL_ADDR_TEXT_MAX];
-        tl_addr_write(text, &addrs[i]);
+        tl_addr a = addrs[i];
+        if (a.family == TL_ADDR_V4)
+            a.scope = 0; /* people write none there */
+        tl_addr_write(text, &a);
         printf(" %s", text);
     }
     puts("");

@@ -3,6 +3,7 @@
 #include "io/netmon.h"
 #include "ownnet.h"
 
+#include <net/if.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -122,6 +123,7 @@ static void addresses_are_listed_with_interface_and_prefix(void **state)
     const tl_interface *i = find(&s, "192.0.2.10");
     assert_non_null(i);
     assert_string_equal(i->name, "v0");
+    assert_int_equal(i->index, if_nametoindex("v0"));
     assert_int_equal(i->prefix, 24);
     assert_int_equal(i->addr.port, 0);
     assert_null(find(&s, "127.0.0.1"));

@@ -5,7 +5,9 @@
 
 #include <cmocka.h>
 
-#define PORT 40000
+#define PORT  40000
+#define CABLE 3 /* the index of the interface that hears, where no other is named */
+#define RADIO 4
 
 static tl_rand rand_;
 static tl_lan *lan;
@@ -29,6 +31,12 @@ static tl_addr scoped(const char *text, uint16_t port, uint32_t scope)
     return a;
 }
 
+/* As the cable's interface heard it. */
+static tl_addr at_cable(const char *text, uint16_t port)
+{
+    return scoped(text, port, CABLE);
+}
+
 static tl_node_id node(uint64_t seed)
 {
     tl_rand r = tl_rand_seeded(seed);
@@ -37,10 +45,19 @@ static tl_node_id node(uint64_t seed)
     return id;
 }
 
-static void put_interface(const char *text, uint8_t prefix, uint32_t scope, bool tunnel)
+static void put_interface_of(unsigned index, const char *text, uint8_t prefix, bool tunnel)
 {
-    own[n_own++] = (tl_interface){
-        .addr = scoped(text, 0, scope), .prefix = prefix, .name = "eth0", .tunnel = tunnel};
+    bool link_local = !strncmp(text, "fe80", 4);
+    own[n_own++] = (tl_interface){.addr = scoped(text, 0, link_local ? index : 0),
+                                  .prefix = prefix,
+                                  .name = "eth0",
+                                  .tunnel = tunnel,
+                                  .index = index};
+}
+
+static void put_interface(const char *text, uint8_t prefix)
+{
+    put_interface_of(CABLE, text, prefix, false);
 }
 
 static int setup(void **state)
@@ -50,9 +67,9 @@ static int setup(void **state)
     us = node(0);
     now = 100 * TL_SEC;
     n_own = 0;
-    put_interface("192.168.1.2", 24, 0, false);
-    put_interface("fe80::2", 64, 3, false);
-    put_interface("fd00:1::2", 64, 0, false);
+    put_interface("192.168.1.2", 24);
+    put_interface("fe80::2", 64);
+    put_interface("fd00:1::2", 64);
     return tl_lan_new(&us, &rand_, now, &lan);
 }
 
@@ -84,7 +101,8 @@ static void a_node_is_kept_with_its_addresses_until_nobody_announces_it(void **s
 {
     (void)state;
     tl_node_id id = node(1);
-    tl_addr addrs[] = {scoped("fe80::7", 5001, 3), at("192.168.1.7", 5001), at("fd00:1::7", 5001)};
+    tl_addr addrs[] = {scoped("fe80::7", 5001, CABLE), at_cable("192.168.1.7", 5001),
+                       at_cable("fd00:1::7", 5001)};
     assert_true(found_all(&id, true, addrs, 3));
     assert_false(found_all(&id, true, addrs, 3)); /* nothing new */
     const tl_lan_node *n = entry(1);
@@ -105,20 +123,22 @@ static void a_node_is_kept_with_its_addresses_until_nobody_announces_it(void **s
 static void only_neighbours_are_knocked_at(void **state)
 {
     (void)state;
-    put_interface("10.8.0.2", 24, 0, true); /* a VPN */
-    put_interface("fe80::9", 64, 7, true);
-    put_interface("169.254.3.3", 16, 0, false);
-    const tl_addr good[] = {at("192.168.1.7", 5000),       at("192.168.1.7", 1024),
-                            scoped("fe80::7", 5000, 3),    at("fd00:1::7", 5000),
-                            at("192.168.1.2", 5000),       at("169.254.7.7", 5000),
-                            at("::ffff:192.168.1.7", 5000)};
-    const tl_addr bad[] = {
-        at("192.168.2.7", 5000),    at("192.168.1.7", 1023),     at("192.168.1.7", 0),
-        scoped("fe80::7", 5000, 0), scoped("fe80::7", 5000, 4),  scoped("fe80::7", 5000, 7),
-        at("fd00:2::7", 5000),      at("192.168.1.2", PORT),     at("192.168.1.255", 5000),
-        at("10.8.0.7", 5000),       at("127.0.0.1", 5000),       at("::1", 5000),
-        at("8.8.8.8", 5000),        at("169.254.169.254", 5000), at("169.254.255.255", 5000),
-        at("224.0.0.251", 5353),    at("ff02::fb", 5353),        at("0.0.0.0", 5000)};
+    put_interface_of(7, "10.8.0.2", 24, true); /* a VPN */
+    put_interface_of(7, "fe80::9", 64, true);
+    put_interface("169.254.3.3", 16);
+    const tl_addr good[] = {at_cable("192.168.1.7", 5000),       at_cable("192.168.1.7", 1024),
+                            scoped("fe80::7", 5000, 3),          at_cable("fd00:1::7", 5000),
+                            at_cable("192.168.1.2", 5000),       at_cable("169.254.7.7", 5000),
+                            at_cable("::ffff:192.168.1.7", 5000)};
+    const tl_addr bad[] = {at_cable("192.168.2.7", 5000),     at_cable("192.168.1.7", 1023),
+                           at_cable("192.168.1.7", 0),        scoped("fe80::7", 5000, 0),
+                           scoped("fe80::7", 5000, 4),        scoped("fe80::7", 5000, 7),
+                           at_cable("fd00:2::7", 5000),       at_cable("192.168.1.2", PORT),
+                           at_cable("192.168.1.255", 5000),   at_cable("10.8.0.7", 5000),
+                           at_cable("127.0.0.1", 5000),       at_cable("::1", 5000),
+                           at_cable("8.8.8.8", 5000),         at_cable("169.254.169.254", 5000),
+                           at_cable("169.254.255.255", 5000), at_cable("224.0.0.251", 5353),
+                           at_cable("ff02::fb", 5353),        at_cable("0.0.0.0", 5000)};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         if (!found(100 + i, false, good[i]))
             fail_msg("good address %zu is refused", i);
@@ -131,10 +151,69 @@ static void only_neighbours_are_knocked_at(void **state)
                      sizeof bad / sizeof *bad);
 }
 
+/* The kernel sends by the longest prefix: whoever is heard by one interface names nobody behind another. */
+static void who_is_heard_by_one_interface_names_nobody_of_another(void **state)
+{
+    (void)state;
+    put_interface_of(RADIO, "10.0.0.2", 8, false);
+    put_interface_of(RADIO, "192.168.1.3", 24, false); /* into the same network as the cable */
+    put_interface_of(RADIO, "fe80::3", 64, false);
+    put_interface_of(9, "10.17.0.1", 16, false); /* a bridge of containers */
+    static const struct {
+        const char *text;
+        uint32_t heard;
+        bool kept;
+    } v[] = {
+        {"10.0.0.7", RADIO, true},
+        {"10.0.0.7", CABLE, false},
+        {"10.0.0.7", 9, false},
+        {"10.17.0.7", 9, true},
+        {"10.17.0.7", RADIO, false},
+        {"10.17.0.7", CABLE, false},
+        {"192.168.1.7", CABLE, true},
+        {"192.168.1.7", RADIO, true},
+        {"192.168.1.7", 9, false},
+        {"192.168.1.7", 0, false},
+        {"fd00:1::7", CABLE, true},
+        {"fd00:1::7", RADIO, false},
+        {"fe80::7", CABLE, true},
+        {"fe80::7", RADIO, true},
+        {"fe80::7", 9, false},
+        {"::ffff:10.0.0.7", RADIO, true},
+        {"::ffff:10.0.0.7", CABLE, false},
+    };
+    uint64_t refused = 0;
+    for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
+        if (found(300 + i, false, scoped(v[i].text, 5000, v[i].heard)) != v[i].kept)
+            fail_msg("%s, heard by %u", v[i].text, (unsigned)v[i].heard);
+        refused += !v[i].kept;
+        const tl_lan_node *n = entry(300 + i);
+        if (n)
+            assert_int_equal(n->addrs[0].scope,
+                             tl_addr_is_link_local(&n->addrs[0]) ? v[i].heard : 0);
+    }
+    assert_int_equal(tl_lan_counted(lan)->off_link, refused);
+}
+
+static void an_address_that_two_interfaces_hear_is_kept_once(void **state)
+{
+    (void)state;
+    tl_node_id id = node(1);
+    put_interface_of(RADIO, "192.168.1.3", 24, false);
+    put_interface_of(RADIO, "10.0.0.2", 24, false);
+    tl_addr addrs[] = {scoped("192.168.1.7", 5000, CABLE), scoped("192.168.1.7", 5000, RADIO),
+                       scoped("10.0.0.7", 5000, RADIO), scoped("10.0.0.8", 5000, CABLE)};
+    assert_true(found_all(&id, false, addrs, 4));
+    assert_int_equal(entry(1)->n_addrs, 2);
+    assert_int_equal(tl_lan_counted(lan)->off_link, 1);
+    assert_false(
+        found_all(&id, false, addrs + 1, 2)); /* the cable heard nothing that the radio did not */
+}
+
 static void whoever_announces_our_own_id_is_passed_over(void **state)
 {
     (void)state;
-    tl_addr a = at("192.168.1.7", 5000);
+    tl_addr a = at_cable("192.168.1.7", 5000);
     assert_false(found_all(&us, true, &a, 1));
     assert_int_equal(tl_lan_count(lan), 0);
     assert_int_equal(tl_lan_counted(lan)->own, 1);
@@ -146,15 +225,15 @@ static void one_address_is_kept_once_and_a_node_has_few(void **state)
     tl_node_id id = node(1);
     tl_addr addrs[20];
     addrs[0] = scoped("fe80::7", 5000, 3);
-    addrs[1] = addrs[2] = at("192.168.1.7", 5000);
-    addrs[2].scope = 3; /* an IPv4 address has none */
+    addrs[1] = addrs[2] = at_cable("192.168.1.7", 5000);
     for (size_t i = 3; i < 20; i++) {
-        addrs[i] = at("192.168.1.7", 5000);
+        addrs[i] = at_cable("192.168.1.7", 5000);
         addrs[i].bytes[3] = (uint8_t)(10 + i);
     }
     assert_true(found_all(&id, false, addrs, 20));
     const tl_lan_node *n = entry(1);
     assert_int_equal(n->n_addrs, TL_LAN_ADDRS_MAX);
+    addrs[1].scope = 0; /* an IPv4 address has none */
     assert_true(tl_addr_eq(&n->addrs[0], &addrs[1]));
     for (size_t i = 0; i < n->n_addrs; i++)
         assert_int_equal(n->addrs[i].family, TL_ADDR_V4);
@@ -163,7 +242,7 @@ static void one_address_is_kept_once_and_a_node_has_few(void **state)
 static void strangers_never_take_the_room_of_nodes_that_are_known(void **state)
 {
     (void)state;
-    tl_addr a = at("192.168.1.7", 5000);
+    tl_addr a = at_cable("192.168.1.7", 5000);
     size_t taken = 0;
     for (uint64_t i = 1; i <= 1000; i++)
         taken += found(i, false, a);
@@ -182,7 +261,7 @@ static void strangers_never_take_the_room_of_nodes_that_are_known(void **state)
 static void new_strangers_come_at_a_bounded_rate(void **state)
 {
     (void)state;
-    tl_addr a = at("192.168.1.7", 5000);
+    tl_addr a = at_cable("192.168.1.7", 5000);
     const size_t secs = 20;
     size_t taken = 0;
     for (uint64_t i = 0; i < secs * 100; i++) { /* each goes again at once */
@@ -201,25 +280,25 @@ static void who_becomes_known_or_a_stranger_keeps_a_place_if_there_is_room(void 
 {
     (void)state;
     tl_node_id id = node(1);
-    assert_true(found(1, false, at("192.168.1.7", 5000)));
+    assert_true(found(1, false, at_cable("192.168.1.7", 5000)));
     tl_lan_set_known(lan, &id, true);
     assert_true(entry(1)->known);
-    assert_true(found(1, false, at("192.168.1.7", 5000))); /* and is one again */
+    assert_true(found(1, false, at_cable("192.168.1.7", 5000))); /* and is one again */
     assert_false(entry(1)->known);
     tl_lan_forget_all(lan);
     assert_int_equal(tl_lan_count(lan), 0);
     tl_lan_set_known(lan, &id, true); /* nobody: nothing happens */
     for (uint64_t i = 1; i <= TL_LAN_STRANGERS_MAX - 1; i++)
-        assert_true(found(i, false, at("192.168.1.7", 5000)));
+        assert_true(found(i, false, at_cable("192.168.1.7", 5000)));
     for (uint64_t i = 501; i <= 503; i++)
-        assert_true(found(i, true, at("192.168.1.7", 5000)));
+        assert_true(found(i, true, at_cable("192.168.1.7", 5000)));
     id = node(501);
     tl_lan_set_known(lan, &id, false); /* the last stranger for whom there is room */
     assert_non_null(entry(501));
     id = node(502);
     tl_lan_set_known(lan, &id, false);
     assert_null(entry(502));
-    assert_true(found(503, false, at("192.168.1.7", 5000)));
+    assert_true(found(503, false, at_cable("192.168.1.7", 5000)));
     assert_null(entry(503));
 }
 
@@ -229,6 +308,8 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
         T(a_node_is_kept_with_its_addresses_until_nobody_announces_it),
         T(only_neighbours_are_knocked_at),
+        T(who_is_heard_by_one_interface_names_nobody_of_another),
+        T(an_address_that_two_interfaces_hear_is_kept_once),
         T(whoever_announces_our_own_id_is_passed_over),
         T(one_address_is_kept_once_and_a_node_has_few),
         T(strangers_never_take_the_room_of_nodes_that_are_known),
