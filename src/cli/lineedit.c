@@ -90,22 +90,39 @@ static unsigned char on_line_break(EditLine *el, wint_t c)
                                                                               : CC_ERROR;
 }
 
-/* Puts the collected characters into the line, if there is room. */
-static void insert(EditLine *el, wchar_t *text, size_t *n)
+typedef struct {
+    EditLine *el;
+    wchar_t text[CHUNK + 1]; /* that is not in the line yet */
+    size_t n;
+    wchar_t last; /* the character before the next one */
+    bool full;    /* all that follows is left out, so that no word begins where it did not */
+} paste;
+
+/* Puts the collected characters into the line. */
+static void insert(paste *p)
 {
-    text[*n] = 0;
-    if (*n && line_length(el) + *n <= TL_LINEEDIT_MAX)
-        (void)el_winsertstr(el, text);
-    *n = 0;
+    p->text[p->n] = 0;
+    p->full |=
+        p->n && (line_length(p->el) + p->n > TL_LINEEDIT_MAX || el_winsertstr(p->el, p->text));
+    p->n = 0;
 }
 
-/* One more character of a paste. `*last`: the one before it. */
-static void put(EditLine *el, wchar_t *text, size_t *n, wchar_t c, wchar_t *last)
+static void put(paste *p, wchar_t c)
 {
-    if (*n == CHUNK)
-        insert(el, text, n);
-    text[(*n)++] = c;
-    *last = c;
+    if (p->n == CHUNK)
+        insert(p);
+    if (!p->full)
+        p->text[p->n++] = c;
+    p->last = c;
+}
+
+/* Both in one piece: half of it would name a file. */
+static void put_doubled(paste *p, wchar_t c)
+{
+    if (p->n + 2 > CHUNK)
+        insert(p);
+    put(p, c);
+    put(p, c);
 }
 
 static wchar_t before_cursor(EditLine *el)
@@ -118,8 +135,9 @@ static wchar_t before_cursor(EditLine *el)
  * end are left out, so that the person decides when to send it. */
 static unsigned char on_paste(EditLine *el, wint_t first)
 {
-    wchar_t text[CHUNK + 1], c, last = before_cursor(el);
-    size_t n = 0, breaks = 0, matched = 0;
+    paste p = {.el = el, .last = before_cursor(el)};
+    wchar_t c;
+    size_t breaks = 0, matched = 0;
     bool after_cr = false; /* CR LF is one line break */
     (void)first;
     while (el_wgetc(el, &c) == 1) {
@@ -138,14 +156,17 @@ static unsigned char on_paste(EditLine *el, wint_t first)
         }
         after_cr = false;
         for (; breaks; breaks--)
-            put(el, text, &n, L'\n', &last);
-        if (c == L'@' && last < 0x80 && tl_attach_begins_word((char)last))
-            put(el, text, &n, c, &last);
-        if (c == '\t' || (c >= ' ' && c != 0x7f))
-            put(el, text, &n, c == '\t' ? ' ' : c, &last);
+            put(&p, L'\n');
+        if (c == L'@' && p.last < 0x80 && tl_attach_begins_word((char)p.last))
+            put_doubled(&p, c);
+        else if (c == '\t' || (c >= ' ' && c != 0x7f))
+            put(&p, c == '\t' ? ' ' : c);
     }
-    insert(el, text, &n);
-    return CC_REFRESH;
+    insert(&p);
+    if (!p.full)
+        return CC_REFRESH;
+    puts("\nThe line is full: the rest of what was pasted is left out.");
+    return CC_REDISPLAY;
 }
 
 /* The text before the cursor, in UTF-8; the caller frees it. NULL: no memory, or no text of this locale. */

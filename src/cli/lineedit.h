@@ -5,8 +5,10 @@
 
 #include "base/json.h"
 
-#define TL_LINEEDIT_HISTORY 500        /* lines that the Up key can bring back */
-#define TL_LINEEDIT_MAX     (1u << 20) /* characters of one line; more pasted text is left out */
+#define TL_LINEEDIT_HISTORY 500 /* lines that the Up key can bring back */
+#define TL_LINEEDIT_MAX                                                                            \
+    (1u                                                                                            \
+     << 20) /* characters of one line; a paste is left out from where it is longer, and says so */
 
 typedef struct tl_lineedit tl_lineedit;
 

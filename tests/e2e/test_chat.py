@@ -85,6 +85,20 @@ class Conversation(Asking):
         self.assertEqual(self.asked(), ["see @secret.txt\n@secret.txt me@secret.txt"], text)
         self.assertNotIn("hush", text)
 
+    def test_a_paste_that_is_too_long_ends_where_the_line_is_full_and_attaches_nothing(self):
+        self.file("secret.txt", "hush\n")
+        for head, tail in ((" " + "b" * 1024, "@secret.txt "), ("c" * 1023, " @secret.txt")):
+            self.server.seen.clear()
+            body = "a" * (1023 * 1024 - len("sum: ")) + head + tail * 3
+            text, _ = self.session(self.whole, [
+                ("\x1b[?2004h", "sum: "), ("sum: ", f"\x1b[200~{body}\x1b[201~"), ("The line is full", ""),
+                ("left out.", "\n"), ("answer 1", ""), ("> ", "/bye\n")])
+            asked = self.asked()[0]
+            self.assertEqual(asked, ("sum: " + body)[:len(asked)])
+            self.assertGreater(len(asked), 1023 * 1024 - 1)
+            self.assertNotIn("hush", asked)
+            self.assertNotIn("Attached", text)
+
     def test_system_new_and_retry(self):
         self.say("/system be short", "one", "/retry", "/new", "two", "/system -", "/retry")
         asked = [json.loads(body) for _, path, _, body in self.server.seen if path == "/v1/chat/completions"]

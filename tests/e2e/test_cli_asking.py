@@ -262,6 +262,18 @@ class Asking(unittest.TestCase):
                     h.error(503, "no_provider", "nobody serves it")
             self.assertIn(said, self.expect(exit_code, "chat", "hi", script=script).stderr)
 
+    @staticmethod
+    def type(fd, keys):
+        """Types them, and returns what the program says meanwhile."""
+        said = b""
+        while keys:
+            readable, writable, _ = select.select([fd], [fd], [], 20)
+            if readable:
+                said += os.read(fd, 65536)
+            if writable:
+                keys = keys[os.write(fd, keys[:1024]):]
+        return said.decode(errors="replace")
+
     def session(self, script, dialogue, command=None):
         """An interactive session on a terminal: waits for each text, then types or signals."""
         self.server.script = script
@@ -281,7 +293,7 @@ class Asking(unittest.TestCase):
                 if select.select([fd], [], [], 1)[0]:
                     text += os.read(fd, 4096).decode()
             read_to = text.index(wait_for, read_to) + len(wait_for)
-            os.write(fd, action.encode())
+            text += self.type(fd, action.encode())
         if command[0] != TEALE:  # a shell goes on after the session
             try:
                 while piece := os.read(fd, 4096):
