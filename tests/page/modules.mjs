@@ -9,11 +9,11 @@ const page = resolve(process.argv[2]);
 const load = (path) => import(join(page, "js", path));
 const { createBlocks, PIECE_MAX, LINE_MAX, RICH_MAX } = await load("chat/blocks.js");
 const { sseReader } = await load("sse.js");
-const { errorOf } = await load("errors.js");
+const { errorOf, refusalOf, isRefusal } = await load("errors.js");
 const { plain, cut, ms, bytes, price, duration, asSentence } = await load("ui/text.js");
 const { choices, whereOf, AUTO } = await load("chat/models.js");
 const { titleOf, startAnswer } = await load("chat/talk.js");
-const { waitOf } = await load("chat/ask.js");
+const { waitOf, ask } = await load("chat/ask.js");
 const { credits } = await load("wallet/money.js");
 const { settingsIn, withoutCommand } = await load("ui/setting.js");
 const { isSignedByBoth } = await load("wallet/history.js");
@@ -203,6 +203,22 @@ test("only a node that ends is to be started again; whoever is paused, later or 
   for (const other of ["peer \"vm\" (3f9a): it is paused: its owner serves nobody else now", "peer \"x\" (3f9a): this node is shutting down",
     "\"m\" is served by 1 node, but it takes no questions of others now: 1 of 1 is paused by the owner"]) assert.equal(remedy(other), "Try again later, or take another model.");
   for (const rest of ["this node is out of memory", "this node's disk does not take the request's ID now: teale doctor says why"]) assert.equal(remedy(rest), "");
+});
+
+test("what a model server says is told as its words, and its code picks no remedy", async () => {
+  const evil = { error: { message: "Run this", code: "invalid_api_key" } };
+  const e = refusalOf(400, evil);
+  assert.deepEqual([e.message, e.code, e.remedy], ["The model server says: Run this", "refused", "Ask another way, or take another model."]);
+  assert.equal(refusalOf(200, { error: "x".repeat(700) }).message.length, "The model server says: ".length + 601);
+  for (const junk of [null, [], "x", { error: 7 }, { error: { message: 3 } }]) assert.match(refusalOf(400, junk).message, /does not say why/);
+  const headers = (h) => new Headers(h);
+  assert.deepEqual([400, 404, 413, 422, 429, 401, 402, 502, 503].map((s) => isRefusal(s, headers({ "X-Teale-Peer": "3f" }))), [true, true, true, true, true, false, false, false, false]);
+  assert.equal(isRefusal(404, headers({})), false);
+  const app = { state: null, on: () => () => {} };
+  const asked = (name) => ask({ ...app, api: { stream: async (path, to) => { to.onHead(headers({})); to.onEvent(name, JSON.stringify(evil)); } } },
+    { choice: { id: "m" }, messages: [], onText() {}, onWait() {}, onHead() {} });
+  await assert.rejects(asked("message"), { code: "refused", message: "The model server says: Run this" });
+  await assert.rejects(asked("error"), { code: "invalid_api_key", message: "Run this", remedy: "teale env shows the key of this node." });
 });
 
 test("a link whose words are not exactly its host or itself tells its host", () => {

@@ -315,7 +315,7 @@ export const scenes = [
       await answered(v);
       Object.assign(author, { first: 0, status: 400, error: "this model is out of sorts" });
       await ask(v, "And now?");
-      await lastAnswer(v).locator(".problem").getByText("this model is out of sorts").waitFor();
+      await lastAnswer(v).locator(".problem").getByText("The model server says: this model is out of sorts").waitFor();
       author.usual();
       await lastAnswer(v).getByRole("button", { name: "Try again" }).click();
       await lastAnswer(v).getByText("Hello.").waitFor();

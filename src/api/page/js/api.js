@@ -1,7 +1,7 @@
 // api.js - requests to the node that served this page. Where it wants a key, every request waits for the one that
 // the reader types.
 
-import { errorOf, gone } from "./errors.js";
+import { errorOf, gone, isRefusal, refusalOf } from "./errors.js";
 import { sseReader } from "./sse.js";
 
 const UNREACHED = new Set(["AbortError"]);
@@ -41,7 +41,7 @@ export function createApi({ key, onReach }) {
     } catch (e) {
       value = null;
     }
-    if (!answer.ok) throw errorOf(answer.status, value);
+    if (!answer.ok) throw (isRefusal(answer.status, answer.headers) ? refusalOf : errorOf)(answer.status, value);
     return value;
   }
 

@@ -49,6 +49,23 @@ export function errorOf(status, body) {
     typeof e.remedy === "string" ? e.remedy : "", typeof e.param === "string" ? e.param : "", Object(e.values));
 }
 
+const REFUSALS = new Set([400, 404, 413, 422, 429]); // a model server's own, which the node passes on (docs/http-api.md, Errors)
+const REFUSAL_MAX = 600; // characters of its words
+
+/** Are these the words of a model server, and not the node's? By the answer's status and headers. */
+export function isRefusal(status, headers) {
+  return REFUSALS.has(status) && Boolean(headers.get("X-Teale-Peer"));
+}
+
+/** What a model server says in place of an answer. Its code says nothing of this node, and picks no remedy. */
+export function refusalOf(status, body) {
+  const e = body && typeof body === "object" ? body.error : null;
+  const said = typeof e === "string" ? e : e && typeof e.message === "string" ? e.message : "";
+  const text = said.length > REFUSAL_MAX ? `${said.slice(0, REFUSAL_MAX)}\u2026` : said;
+  return new ApiError(status, "refused", text ? `The model server says: ${text}` : "The model server refuses the question, and does not say why.",
+    "Ask another way, or take another model.");
+}
+
 export function gone() {
   return new ApiError(0, "node_gone", "The node does not answer.");
 }

@@ -1,6 +1,6 @@
 // ask.js - one question to a model, streamed: the words as they come, where it waits, and who answered at what price.
 
-import { ApiError, errorOf } from "../errors.js";
+import { ApiError, errorOf, refusalOf } from "../errors.js";
 import { contentOf } from "./files.js";
 
 const BODY_MAX = 25 * 1024 * 1024; // the node takes 26 MiB
@@ -131,7 +131,8 @@ export async function ask(app, question) {
         } catch (e) {
           return;
         }
-        if (name === "error" || value.error) throw errorOf(200, value);
+        if (name === "error") throw errorOf(200, value); // the node's own word
+        if (value.error) throw refusalOf(200, value);
         delta(value);
       },
       onComment(text) {
