@@ -10,6 +10,7 @@ const { createModel, laneOf, pick, share } = await load("network/model.js");
 const { layout } = await load("network/layout.js");
 const { natWords, relayWords } = await load("network/words.js");
 const { danger, groups, grouped, placeOf } = await load("settings/groups.js");
+const { remedyHere } = await load("sharing/serve.js");
 const { PLACES } = await load("ui/setting.js");
 const { TITLES, report } = await load("views/doctor.js");
 
@@ -149,4 +150,17 @@ test("every check of the node's doctor has a title in the page", async () => {
     for (const [, one] of readFileSync(join(tell, file), "utf8").matchAll(/tl_finding_[a-z_]+\(\s*&?\w+,\s*"([a-z0-9_]+)"/g)) ids.add(one);
   assert.ok(ids.size > 20 && ids.has("ipv6"), `${ids.size} checks`);
   for (const one of ids) assert.ok(TITLES[one], one);
+});
+
+test("what helps where nothing is shared is done on the page, and no text of the command line", async () => {
+  const { readFileSync } = await import("node:fs");
+  const source = readFileSync(resolve(page, "../../node/sharing.c"), "utf8").replace(/"\s*\n\s*"/g, "");
+  const told = [...source.matchAll(/remedy\(s,\s*"([^"]*--share URL[^"]*)"/g)].map((m) => m[1]);
+  assert.equal(told.length, 3);
+  for (const text of told) {
+    for (const fixed of [false, true]) assert.doesNotMatch(remedyHere(text, fixed), /--share|setting share/, text);
+    assert.match(remedyHere(text, false), /address.*:$/);
+    assert.match(remedyHere(text, true), /\.$/);
+  }
+  assert.equal(remedyHere("Load one there, as with: ollama pull qwen3:8b", false), "Load one there, as with: ollama pull qwen3:8b");
 });

@@ -74,6 +74,7 @@ export const scenes = [
       assert.ok((await address.boundingBox()).width > 250, "an address is cut at 360 px");
       await v.page.keyboard.press("Enter");
       await v.page.locator("section .problem").waitFor();
+      await v.page.locator("section .problem").getByText("Start the model server: this node finds it by itself. Or give its address:").waitFor();
       assert.doesNotMatch(await v.page.locator("section .problem p").first().innerText(), /^Http|\?\./);
       await t.until(async () => (await address.inputValue()) === "http://127.0.0.1:1", "the address is not there to be corrected");
       await v.accessible("a wrong address");
@@ -107,6 +108,19 @@ export const scenes = [
       await v.page.locator("dialog").getByRole("button", { name: "Stop sharing" }).click();
       await v.page.getByText("This machine shares no model.").waitFor();
       author.models = ["author", "other"];
+    },
+  },
+  {
+    name: "where an option names a model server that is not there, the page says what helps, and that the option decides",
+    async run(t) {
+      const node = await t.world.startNode("fixed", ["--share", "http://127.0.0.1:1"]);
+      const v = await t.open({ node, at: "#/sharing", size: "narrow" });
+      await v.page.getByText("Start the model server: this node finds it by itself.", { exact: true }).waitFor();
+      await v.page.getByText("The option --share decides it while the node runs.").waitFor();
+      assert.equal(await v.page.getByLabel("Or by its address").count(), 0);
+      await v.accessible("a model server that is not there");
+      await v.shot("sharing-fixed-360");
+      await node.end();
     },
   },
 ];

@@ -12,6 +12,8 @@ const WHO = {
   networks: ["My networks", "members of your private networks alone"],
 };
 
+const optionWords = (option) => `The option --${option} decides it while the node runs.`;
+
 async function put(app, button, words, problem, values) {
   const done = await during(button, words, problem, () => app.api.put("/v1/app/settings", values));
   if (!done) return false;
@@ -59,13 +61,23 @@ const MENDS = {
   no_relay: ["#/settings/wan_enabled", "Settings \u203a Enable WAN"],
 };
 
+/**
+ * The node's remedy where it tells of the command line, as one does it here; `fixed`: an option decides it while the node runs,
+ * so that no field for an address stands below.
+ */
+export function remedyHere(text, fixed) {
+  return text
+    .replace(/^(Start [^.]{1,80}), or name its (?:right )?URL: --share URL \(setting share\)\.$/, `$1: this node finds it by itself.${fixed ? "" : " Or give its address:"}`)
+    .replace(/^Name the URL( of a server that [^()]{1,80}): --share URL \(setting share\)\.$/, fixed ? "Start this node with the address$1." : "Give the address$1:");
+}
+
 /** What is wrong, in the node's own words. */
-function trouble(sharing) {
+function trouble(sharing, fixed) {
   if (!sharing.cause) return null;
   const text = asSentence(sharing.cause);
   const [href, words] = MENDS[sharing.reason] || [];
   const linked = settingsIn(text, sharing.remedy).some((key) => href === `#/settings/${key}`);
-  return [ui.problem({ message: text, remedy: sharing.remedy || "" }), href && !linked && el("div", null, el("a.button", { href }, words))];
+  return [ui.problem({ message: text, remedy: remedyHere(sharing.remedy || "", fixed) }), href && !linked && el("div", null, el("a.button", { href }, words))];
 }
 
 export function createServe(app, changed) {
@@ -98,7 +110,7 @@ export function createServe(app, changed) {
       input.disabled = Boolean(fixed);
     }
     fixedWords.hidden = !fixed;
-    if (fixed) fixedWords.textContent = `The option ${fixed} decides it while the node runs.`;
+    if (fixed) fixedWords.textContent = optionWords(fixed);
   }
 
   node.update = (sharing) => {
@@ -112,9 +124,9 @@ export function createServe(app, changed) {
     const off = sharing.state === "off";
     const had = offer.contains(document.activeElement) && document.activeElement;
     if (off) fill(what, el("p", null, "This machine shares no model. Ollama, llama-server, vLLM, LM Studio and whatever else speaks the OpenAI API can be shared."),
-      fixed ? el("p.muted", null, `The option ${fixed} decides it while the node runs.`) : offer);
+      fixed ? el("p.muted", null, optionWords(fixed)) : offer);
     else fill(what, sharing.state === "starting" && el("div", null, el("p", null, "Looking at the model server\u2026"), el("progress", { "aria-label": "Looking at the model server" })),
-      trouble(sharing), sharing.models.length > 0 && models(sharing),
+      trouble(sharing, Boolean(fixed)), fixed && sharing.state === "nothing" && el("p.muted", null, optionWords(fixed)), sharing.models.length > 0 && models(sharing),
       sharing.missing.length > 0 && el("p.wait", null, `Not there: ${sharing.missing.map((m) => ui.plain(m)).join(", ")}`),
       !fixed && sharing.state === "nothing" && offer, !fixed && el("div", null, stop));
     if (had && had.isConnected) had.focus();
