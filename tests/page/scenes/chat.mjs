@@ -419,4 +419,47 @@ export const scenes = [
       assert.equal(author.asked.length, 3);
     },
   },
+  {
+    name: "while one tab waits for an answer, another says so, and keeps what is written there; a tab that is closed leaves what came",
+    async run(t) {
+      const { author, asker } = t.world;
+      const v = await t.open({ node: asker });
+      await ready(v);
+      await ask(v, "Begin");
+      await answered(v);
+      const page = await v.context.newPage();
+      const second = { page };
+      await page.goto(v.page.url());
+      await ready(second);
+      let release = null;
+      const slow = () => Object.assign(author, { say: "many words ".repeat(9) + "the end", hold: new Promise((resolve) => { release = resolve; }) });
+      slow();
+      await ask(second, "From the second");
+      await v.page.bringToFront();
+      await v.page.getByText("Another tab waits for this answer").waitFor();
+      assert.doesNotMatch(await lastAnswer(v).innerText(), /stopped/);
+      await ask(v, "And I?");
+      await v.page.getByText("Another tab waits for an answer in this conversation.").waitFor();
+      assert.equal(await v.page.inputValue(".composer textarea"), "And I?");
+      await v.shot("chat-other-tab-wide-light");
+      release();
+      await lastAnswer(v).getByText("the end").waitFor();
+      await v.page.getByText("Another tab waits for this answer").waitFor({ state: "hidden" });
+      slow();
+      await page.bringToFront();
+      await ask(second, "Once more");
+      await page.waitForSelector(".answer:last-child .piece");
+      await v.page.bringToFront();
+      await v.page.getByText("Another tab waits for this answer").waitFor();
+      await page.close();
+      await lastAnswer(v).locator(".facts-line").getByText("stopped").waitFor();
+      release();
+      author.usual();
+      await v.page.press(".composer textarea", "Enter");
+      await lastAnswer(v).getByText("Hello.").waitFor();
+      await answered(v);
+      assert.deepEqual(await v.page.locator(".question-text").allInnerTexts(), ["Begin", "From the second", "Once more", "And I?"]);
+      assert.equal(await v.page.locator(".conversation-list li").count(), 1);
+    },
+  },
 ];

@@ -4,7 +4,7 @@
 import { ui } from "../ui.js";
 import { asMarkdown, saveFile } from "./conversations.js";
 import { openStore, reasonOf } from "./store.js";
-import { mended, moveRun, newId, runOf } from "./talk.js";
+import { lockOf, locks, mended, moveRun, newId, runOf } from "./talk.js";
 
 const SLOW_MS = 5000;
 const dropped = new Set(); // conversations that were deleted: an answer that still comes does not bring them back
@@ -30,6 +30,7 @@ async function textOf(file, most) {
  */
 export function createLibrary({ onChange, onOther, onMoved }) {
   const early = new Map(); // by id, what was said before the database was open
+  const elsewhere = new Set(); // conversations in which another tab waits for an answer
   let heads = [];
   let store = null;
   let over = false;
@@ -98,12 +99,26 @@ export function createLibrary({ onChange, onOther, onMoved }) {
     for (const one of waiting) await keep(one);
   }
 
+  /** Does another tab wait for the answer that this body has not whole? When that is over, it is read again. */
+  async function isWrittenElsewhere(body) {
+    const { id } = body;
+    if (!locks || runOf(id) || !body.messages.some((m) => m.role === "assistant" && m.versions.some((v) => v.running))) return false;
+    if (!(await locks.query()).held.some((lock) => lock.name === lockOf(id))) return false;
+    if (elsewhere.has(id)) return true;
+    elsewhere.add(id);
+    locks.request(lockOf(id), () => {}).then(() => {
+      elsewhere.delete(id);
+      if (!over) onOther(id);
+    });
+    return true;
+  }
+
   /** The messages of a conversation; null where they cannot be read, undefined where there are none. */
   async function load(id) {
     try {
       await opened;
       const body = await store.load(id);
-      return body && mended(body);
+      return body && (await isWrittenElsewhere(body) ? body : mended(body));
     } catch (e) {
       failed("This conversation cannot be read.", e);
       return null;
@@ -155,6 +170,8 @@ export function createLibrary({ onChange, onOther, onMoved }) {
     get heads() {
       return heads;
     },
+    /** Does another tab wait for an answer in this conversation? */
+    isElsewhere: (id) => elsewhere.has(id) && !runOf(id),
     find: (id) => heads.find((h) => h.id === id),
     async reload() {
       try {

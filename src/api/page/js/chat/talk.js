@@ -29,6 +29,10 @@ export function runOf(id) {
   return running.get(id);
 }
 
+/** The lock that a tab holds while an answer comes there; null where the browser has no locks for this page. */
+export const locks = (globalThis.navigator && navigator.locks) || null;
+export const lockOf = (id) => `teale.chat.${id}`;
+
 /** The conversation `from` has the ID `to` now. */
 export function moveRun(from, to) {
   const run = running.get(from);
@@ -66,7 +70,7 @@ export function mended(body) {
 /**
  * Asks the question before `message`, and puts the answer into a new version of it. It goes on until its end, whether
  * somebody looks or not.
- * @param {{choice, answer, keep: () => void}} how  `answer`: the element that shows it
+ * @param {{choice, answer, keep: () => Promise<void>}} how  `answer`: the element that shows it
  * @returns {{talk, message, stop: () => void, attach: (answer) => void, over: Promise<void>}}  `attach` shows it from now on
  *   in another element, or in none (null)
  */
@@ -139,7 +143,7 @@ export function startAnswer(app, talk, message, { choice, answer, keep }) {
     delete v.running;
     running.delete(talk.head.id);
     if (target) target.end();
-    keep();
+    me.kept = keep();
   }
 
   const me = {
@@ -154,5 +158,6 @@ export function startAnswer(app, talk, message, { choice, answer, keep }) {
   };
   running.set(talk.head.id, me);
   me.over = run();
+  if (locks) locks.request(lockOf(talk.head.id), () => me.over.then(() => me.kept)).catch(() => {});
   return me;
 }

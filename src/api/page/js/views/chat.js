@@ -149,8 +149,18 @@ function mount(root, app) {
       run.attach(thread.answer(talk.body.messages.indexOf(run.message)) || null);
       follow(talk, run);
     }
+    const shown = library.isElsewhere(talk.head.id) && thread.answer(talk.body.messages.length - 1);
+    if (shown) shown.waiting("Another tab waits for this answer", 0, true);
     drawHeads();
     drawEmpty();
+  }
+
+  /** Does an answer come already, here or in another tab? That one is told. */
+  function isBusy() {
+    if (running()) return true;
+    const other = library.isElsewhere(talk.head.id);
+    if (other) ui.toast("Another tab waits for an answer in this conversation. Ask when it is complete, or begin a new chat.", "info");
+    return other;
   }
 
   function stop() {
@@ -191,13 +201,13 @@ function mount(root, app) {
   }
 
   function send(text, files) {
-    if (running()) return false;
+    if (isBusy()) return false;
     ask(text.trim(), files);
     return true;
   }
 
   function again(i) {
-    if (running()) return;
+    if (isBusy()) return;
     const { messages } = talk.body;
     messages.length = i + 1;
     thread.cutFrom(i + 1);
@@ -207,6 +217,7 @@ function mount(root, app) {
   }
 
   function editAndAsk(i, text) {
+    if (!running() && isBusy()) return;
     stop();
     const { messages } = talk.body;
     const { files } = messages[i];
@@ -224,7 +235,7 @@ function mount(root, app) {
 
   function showVersion(i, v) {
     const m = talk.body.messages[i];
-    if (running() || !m.versions[v]) return;
+    if (!m.versions[v] || isBusy()) return;
     m.shown = v;
     thread.answer(i).draw();
     library.keep(talk);
