@@ -166,6 +166,29 @@ test("what another tab wrote after a conversation was read here is never written
   await here.clear();
 });
 
+test("what came last of an answer before the page was closed is in it when it is read again, and goes with it", async () => {
+  const store = await openStore(() => {});
+  const answer = (text, more) => ({ id: "w", messages: [{ role: "user", text: "?" }, { role: "assistant", shown: 0, versions: [{ text, thoughts: "", at: 7, running: true, ...more }] }] });
+  const shown = async () => (await store.load("w")).messages[1].versions[0].text;
+  const tail = (text, at = 7) => store.keepTail("w", { at, text, thoughts: "" });
+  await store.save({ id: "w", title: "w", updated: 1 }, answer("half"));
+  tail("half an");
+  assert.equal(await shown(), "half an");
+  tail("of another answer", 8);
+  assert.equal(await shown(), "half");
+  tail("ha");
+  assert.equal(await shown(), "half");
+  tail("half an");
+  await store.save({ id: "w", title: "w", updated: 1 }, answer("half", { stopped: true, running: undefined }));
+  assert.equal(await shown(), "half");
+  assert.deepEqual([...database.stores.bodies.keys()], ["w"]);
+  tail("half an");
+  await store.remove("w");
+  assert.equal(await store.load("w"), undefined);
+  assert.equal(database.stores.bodies.size, 0);
+  assert.deepEqual(await ids(store), []);
+});
+
 test("a list or a conversation that cannot be read is an error, not an empty one", async () => {
   const store = await openStore(() => {});
   await assert.rejects(failing("getAll", "UnknownError", () => store.list()));

@@ -462,4 +462,21 @@ export const scenes = [
       assert.equal(await v.page.locator(".conversation-list li").count(), 1);
     },
   },
+  {
+    name: "whoever reloads in the middle of an answer finds all of it that was shown",
+    async run(t) {
+      const { author, asker } = t.world;
+      let release = null;
+      Object.assign(author, { say: "many words ".repeat(20) + "the end", piece: 11, hold: new Promise((resolve) => { release = resolve; }) });
+      const v = await t.open({ node: asker });
+      await ready(v);
+      await ask(v, "A tale");
+      const words = async () => (await lastAnswer(v).locator(".answer-body").innerText()).match(/words/g)?.length || 0;
+      await t.until(async () => await words() >= 11);
+      await v.page.reload();
+      await lastAnswer(v).locator(".facts-line").getByText("stopped").waitFor();
+      await t.until(async () => await words() >= 11);
+      release();
+    },
+  },
 ];

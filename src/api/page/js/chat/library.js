@@ -164,6 +164,10 @@ export function createLibrary({ onChange, onOther, onMoved }) {
   return {
     opened,
     keep,
+    /** As `keep` of an answer's end alone, when the page is closed: at once. */
+    keepTail: ({ head }, tail) => {
+      if (store && !dropped.has(head.id)) store.keepTail(head.id, tail);
+    },
     load,
     /** Deletes these: all of them, or one. Resolves to whether it did. */
     remove,

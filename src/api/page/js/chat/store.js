@@ -52,6 +52,17 @@ function written(db, work) {
   });
 }
 
+/** The key of what came last of an answer, when the page was closed in its middle. */
+const tailOf = (id) => `tail ${id}`;
+
+/** Puts what the page could not keep any more into the answer that it is of. */
+function mendedBy(body, tail) {
+  if (!body || !tail) return body;
+  for (const v of body.messages.flatMap((m) => m.versions || []))
+    if (v.running && v.at === tail.at && v.text.length + v.thoughts.length < tail.text.length + tail.thoughts.length) Object.assign(v, { text: tail.text, thoughts: tail.thoughts });
+  return body;
+}
+
 function inDatabase(first) {
   let db = first;
   const own = (opened) => {
@@ -73,7 +84,18 @@ function inDatabase(first) {
 
   return {
     list: () => on((d) => result(d.transaction("heads").objectStore("heads").getAll())),
-    load: (id) => on((d) => result(d.transaction("bodies").objectStore("bodies").get(id))),
+    load: (id) => on(async (d) => {
+      const bodies = d.transaction("bodies").objectStore("bodies");
+      return mendedBy(...await Promise.all([result(bodies.get(id)), result(bodies.get(tailOf(id)))]));
+    }),
+    /** A page that is closed comes to no more than this: nothing is read, and nothing waited for. */
+    writeNow(value) {
+      try {
+        const t = db.transaction("bodies", "readwrite");
+        t.objectStore("bodies").put(value);
+        if (t.commit) t.commit();
+      } catch (e) { /* it is closed: what was kept before is there */ }
+    },
     write: (work) => on((d) => written(d, work)),
   };
 }
@@ -104,6 +126,7 @@ function putUnlessLate({ head, body }, late) {
       const rev = (target.result && target.result.rev) || "";
       const own = !target.result || rev === (body.rev || "") || rev.startsWith(`${TAB}.`);
       try {
+        if (own) bodies.delete(tailOf(head.id));
         if (own) put([{ head, body: { ...body, rev: `${TAB}.${++writes}` } }])(heads, bodies);
         else late();
       } catch (e) {
@@ -153,6 +176,10 @@ export async function openStore(onOther) {
       tell(head.id);
       return true;
     },
+    /** What came last of an answer, {at, text, thoughts}, while the page is closed. */
+    keepTail(id, tail) {
+      if (base && !held.has(id)) base.writeNow({ ...tail, id: tailOf(id) });
+    },
     /** Many at once: all of them are kept, or none. */
     async add(list) {
       if (base) await base.write(put(list));
@@ -164,6 +191,7 @@ export async function openStore(onOther) {
         await base.write((heads, bodies) => {
           heads.delete(id);
           bodies.delete(id);
+          bodies.delete(tailOf(id));
         });
       }
       held.delete(id);

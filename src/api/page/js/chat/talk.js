@@ -70,11 +70,12 @@ export function mended(body) {
 /**
  * Asks the question before `message`, and puts the answer into a new version of it. It goes on until its end, whether
  * somebody looks or not.
- * @param {{choice, answer, keep: () => Promise<void>}} how  `answer`: the element that shows it
+ * @param {{choice, answer, keep: () => Promise<void>}} how  `answer`: the element that shows it;
+ *   `keepTail` is given {at, text, thoughts} when the page is closed
  * @returns {{talk, message, stop: () => void, attach: (answer) => void, over: Promise<void>}}  `attach` shows it from now on
  *   in another element, or in none (null)
  */
-export function startAnswer(app, talk, message, { choice, answer, keep }) {
+export function startAnswer(app, talk, message, { choice, answer, keep, keepTail }) {
   let target = answer;
   const abort = new AbortController();
   const v = { text: "", thoughts: "", facts: null, error: null, stopped: false, running: true, at: Date.now() };
@@ -126,6 +127,10 @@ export function startAnswer(app, talk, message, { choice, answer, keep }) {
     if (v.text.length < KEEP_WHILE_MAX) keep();
   }
 
+  const page = globalThis.document ? globalThis : null;
+  const onHide = () => keepTail({ at: v.at, text: pieces.join(""), thoughts: v.thoughts });
+  if (page) page.addEventListener("pagehide", onHide);
+
   async function run() {
     try {
       v.facts = await ask(app, {
@@ -139,6 +144,7 @@ export function startAnswer(app, talk, message, { choice, answer, keep }) {
         v.error.remedy = `${v.error.remedy} This model may not take pictures.`.trim();
     }
     clearInterval(timer);
+    if (page) page.removeEventListener("pagehide", onHide);
     v.text = pieces.join("");
     delete v.running;
     running.delete(talk.head.id);

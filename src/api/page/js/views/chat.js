@@ -177,7 +177,8 @@ function mount(root, app) {
   function begin(message, answer) {
     const mine = talk;
     told.textContent = "";
-    follow(mine, startAnswer(app, mine, message, { choice: picker.choice, answer, keep: () => library.keep(mine) }));
+    follow(mine, startAnswer(app, mine, message, { choice: picker.choice, answer,
+      keep: () => library.keep(mine), keepTail: (tail) => library.keepTail(mine, tail) }));
   }
 
   /** A new answer to the question that stands last. */
