@@ -212,6 +212,16 @@ const tl_lan_node *tl_lan_find(const tl_lan *l, const tl_node_id *node)
     return NULL;
 }
 
+bool tl_lan_knows_at(const tl_lan *l, const tl_addr *addr)
+{
+    tl_addr a = tl_addr_normal(*addr);
+    for (size_t i = 0; i < l->n; i++)
+        for (size_t k = 0; l->nodes[i].known && k < l->nodes[i].n_addrs; k++)
+            if (tl_addr_same_ip(&l->nodes[i].addrs[k], &a))
+                return true;
+    return false;
+}
+
 const tl_lan_node *tl_lan_at(const tl_lan *l, size_t i)
 {
     return &l->nodes[i];

@@ -58,6 +58,8 @@ void tl_lan_forget_all(tl_lan *l);
 
 /* NULL: it is not announced. Borrowed until the next call that changes the table. */
 const tl_lan_node *tl_lan_find(const tl_lan *l, const tl_node_id *node);
+/* Is a node that we know announced at this address, whatever the port? */
+bool tl_lan_knows_at(const tl_lan *l, const tl_addr *addr);
 /* All nodes, in no order; `i` < tl_lan_count. Borrowed as above. */
 const tl_lan_node *tl_lan_at(const tl_lan *l, size_t i);
 size_t tl_lan_count(const tl_lan *l);

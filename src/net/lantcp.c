@@ -93,17 +93,65 @@ static tl_lan_pipe *of_the_largest(const tl_lantcp *l, const crowd *c)
     return largest;
 }
 
+/* --- where all places are taken --- */
+
+static void look_at_strangers(tl_lantcp *l)
+{
+    tl_lan_pipe *p;
+    DL_FOREACH (l->pipes, p)
+        p->strange = !p->dialled && !(p->proven && l->events.is_known(l->user, &p->node));
+}
+
+static size_t strangers_of(const tl_lantcp *l, const tl_lan_origin *origin)
+{
+    const tl_lan_pipe *p;
+    size_t n = 0;
+    DL_FOREACH (l->pipes, p)
+        n += p->strange && is_of(p, origin);
+    return n;
+}
+
+/* Of the origin, which has some: the oldest unproven one, else the oldest stranger's. */
+static tl_lan_pipe *oldest_stranger(const tl_lantcp *l, const tl_lan_origin *origin)
+{
+    tl_lan_pipe *p, *oldest = NULL;
+    DL_FOREACH (l->pipes, p)
+        if (p->strange && is_of(p, origin) && (!oldest || (oldest->proven && !p->proven)))
+            oldest = p;
+    return oldest;
+}
+
+/* Keys cost nothing, so a proven stranger is worth no more than its origin. NULL: no origin has more than the
+ * newcomer's, of crowd `c`. */
+static tl_lan_pipe *of_the_richest(tl_lantcp *l, const tl_lan_origin *origin, bool expected,
+                                   const crowd *c)
+{
+    const tl_lan_origin *richest = NULL;
+    const tl_lan_pipe *p;
+    look_at_strangers(l);
+    size_t most = strangers_of(l, origin) + !expected;
+    DL_FOREACH (l->pipes, p) {
+        size_t n = p->strange ? strangers_of(l, &p->origin) : 0;
+        if (n > most) {
+            most = n;
+            richest = &p->origin;
+        }
+    }
+    return richest ? oldest_stranger(l, richest) : c->oldest;
+}
+
 /* False: there is no room, and nobody who could make some. */
-static bool make_room(tl_lantcp *l, const tl_lan_origin *origin)
+static bool make_room(tl_lantcp *l, const tl_lan_origin *origin, bool expected)
 {
     crowd c = crowd_of(l, origin);
     tl_lan_pipe *goes;
     if (c.accepted_of_origin >= TL_LANTCP_OF_ORIGIN ||
         c.unproven_of_origin >= TL_LANTCP_UNPROVEN_OF_ORIGIN)
         goes = c.oldest;
-    else if (c.unproven >= TL_LANTCP_UNPROVEN || c.accepted >= TL_LANTCP_ACCEPTED ||
-             HASH_COUNT(l->by_sock) >= TL_LANTCP_MAX)
+    else if (c.unproven >= TL_LANTCP_UNPROVEN)
         goes = of_the_largest(l, &c);
+    else if (c.accepted >= TL_LANTCP_ACCEPTED || HASH_COUNT(l->by_sock) >= TL_LANTCP_MAX)
+        goes = of_the_richest(l, origin, expected, &c);
     else
         return true;
     if (goes)
@@ -111,13 +159,18 @@ static bool make_room(tl_lantcp *l, const tl_lan_origin *origin)
     return goes;
 }
 
-/* The origin's own budget comes first, so that its flood takes no more than that of the budget of all. */
-static bool may_accept(tl_lantcp *l, const tl_lan_origin *origin)
+/* The origin's own budget comes first, so that its flood takes no more than that of the budget of all. Of this, half is
+ * for those that come seldom: a flood of some addresses, each within its own budget, leaves it to them. */
+static bool may_accept(tl_lantcp *l, const tl_lan_origin *origin, bool expected)
 {
     tl_time now = tl_loop_now(l->loop);
-    return tl_origin_take(&l->accepts, tl_slice_of(origin->bytes, sizeof origin->bytes),
-                          TL_LANTCP_ACCEPT_RATE, TL_LANTCP_ACCEPT_BURST, now) &&
-           tl_ratelimit_take(&l->accepts_sum, 1, now);
+    tl_slice key = tl_slice_of(origin->bytes, sizeof origin->bytes);
+    if (!tl_origin_take(&l->accepts, key, TL_LANTCP_ACCEPT_RATE, TL_LANTCP_ACCEPT_BURST, now))
+        return false;
+    bool fresh = tl_origin_take(&l->fresh, key, TL_LANTCP_FRESH_RATE, TL_LANTCP_FRESH_BURST, now);
+    return (fresh && tl_ratelimit_take(&l->fresh_sum, 1, now)) ||
+           tl_ratelimit_take(&l->accepts_sum, 1, now) ||
+           (expected && tl_ratelimit_take(&l->expected_sum, 1, now));
 }
 
 static void refuse(tl_lantcp *l, int fd, tl_lantcp_end why)
@@ -134,7 +187,8 @@ static void on_accept(void *user, int fd, const tl_addr *remote)
         return;
     }
     tl_lan_origin origin = origin_of(remote);
-    if (!may_accept(l, &origin) || !make_room(l, &origin)) {
+    bool expected = l->events.is_expected(l->user, remote);
+    if (!may_accept(l, &origin, expected) || !make_room(l, &origin, expected)) {
         refuse(l, fd, TL_LANTCP_CROWDED);
         return;
     }
@@ -301,8 +355,10 @@ tl_err tl_lantcp_new(tl_loop *loop, uint16_t port, const tl_lantcp_events *event
     l->loop = loop;
     l->events = *events;
     l->user = user;
-    l->accepts_sum =
-        tl_ratelimit_make(TL_LANTCP_ACCEPT_SUM_RATE, TL_LANTCP_ACCEPT_SUM_BURST, tl_loop_now(loop));
+    l->accepts_sum = l->fresh_sum = tl_ratelimit_make(
+        TL_LANTCP_ACCEPT_SUM_RATE / 2, TL_LANTCP_ACCEPT_SUM_BURST / 2, tl_loop_now(loop));
+    l->expected_sum =
+        tl_ratelimit_make(TL_LANTCP_EXPECTED_RATE, TL_LANTCP_EXPECTED_BURST, tl_loop_now(loop));
     tl_timer_init(&l->look, loop, on_look, l);
     tl_err e = listen_at(l, port, why);
     if (e == TL_ERR_EXISTS && port)

@@ -7,19 +7,23 @@
  *
  * What comes is counted by origin: an IPv4 address, or an IPv6 /64 on its link, since one machine has as many addresses
  * of it as it likes. A node that a machine makes up costs it nothing, so proven ones count for their origin, too. An
- * origin at its bound takes its own places. Where all origins together are at theirs, the oldest unproven pipe of the
- * origin that holds most of them makes room. A proven pipe never does.
+ * origin at its bound takes its own places. Where all unproven ones together are at theirs, the oldest of the origin that
+ * holds most of them makes room. Where all places are taken, the origin does that holds most, with a proven pipe, too, if
+ * it holds more than the newcomer's would; for a newcomer that is expected, also where it holds as many. A pipe that we
+ * dialled, or whose node we know (the event is_known), never makes room.
  *
  *   accepted pipes of an origin  <= TL_LANTCP_OF_ORIGIN, unproven ones <= TL_LANTCP_UNPROVEN_OF_ORIGIN
  *   accepted pipes of all        <= TL_LANTCP_ACCEPTED, unproven ones <= TL_LANTCP_UNPROVEN
  *   accepted of an origin in t s <= TL_LANTCP_ACCEPT_BURST + TL_LANTCP_ACCEPT_RATE x t
- *   accepted of all in t s       <= TL_LANTCP_ACCEPT_SUM_BURST + TL_LANTCP_ACCEPT_SUM_RATE x t
+ *   accepted of all in t s       <= TL_LANTCP_ACCEPT_SUM_BURST + TL_LANTCP_ACCEPT_SUM_RATE x t, half of it for the first
+ *                                   TL_LANTCP_FRESH_BURST + TL_LANTCP_FRESH_RATE x t of each origin
+ *   expected ones, beyond that   <= TL_LANTCP_EXPECTED_BURST + TL_LANTCP_EXPECTED_RATE x t
  *   what an unproven one takes   <= TL_LANTCP_PROVE_WITHIN, TL_LANTCP_UNPROVEN_BYTES, TL_LANTCP_GARBAGE frames of no kind
  *   pipes of one node            <= TL_LANTCP_OF_NODE; of all together, dialled ones too, <= TL_LANTCP_MAX
  *   memory of a pipe             <= TL_LANTCP_OUT_MAX to be sent, and one unfinished frame
  *
- * So in any flood an unproven pipe has at least 2 s once the bursts are spent (places / rate), and a handshake between
- * neighbours takes milliseconds. */
+ * So in any flood an unproven pipe has at least 1.6 s once the bursts are spent (places / rates), and a handshake between
+ * neighbours takes milliseconds. A flood of up to 16 addresses leaves room for one that comes seldom. */
 #ifndef TL_NET_LANTCP_H
 #define TL_NET_LANTCP_H
 
@@ -37,6 +41,10 @@
 #define TL_LANTCP_ACCEPT_BURST       32
 #define TL_LANTCP_ACCEPT_SUM_RATE    32
 #define TL_LANTCP_ACCEPT_SUM_BURST   128
+#define TL_LANTCP_FRESH_RATE         1
+#define TL_LANTCP_FRESH_BURST        2
+#define TL_LANTCP_EXPECTED_RATE      8
+#define TL_LANTCP_EXPECTED_BURST     32
 #define TL_LANTCP_PROVE_WITHIN       (5 * TL_SEC)
 #define TL_LANTCP_UNPROVEN_BYTES     (32 * 1024) /* a handshake and its checks take a few */
 #define TL_LANTCP_GARBAGE            4
@@ -53,6 +61,10 @@ typedef struct tl_lantcp tl_lantcp;
 typedef struct {
     /* Is this an address of our local network? */
     bool (*is_near)(void *user, const tl_addr *addr);
+    /* Is a node that we know announced at this address? (Anybody may announce it.) */
+    bool (*is_expected)(void *user, const tl_addr *addr);
+    /* Of one that has proven its key. */
+    bool (*is_known)(void *user, const tl_node_id *node);
     /* A pipe that was dialled stands. */
     void (*on_open)(void *user, tl_sock sock, const tl_node_id *node, const tl_addr *remote);
     /* One datagram; it may be changed during the call. False: it is of no kind that is known. */

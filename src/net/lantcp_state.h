@@ -28,6 +28,8 @@ struct tl_lan_pipe {
     tl_lan_origin origin; /* of one that was accepted */
     tl_node_id node;      /* whom we dialled, or who it has proven to be */
     bool dialled, open, proven, wants_write;
+    bool
+        strange; /* it may make room, also if it is proven; as it was when all places were taken last */
     bool over; /* its node has too many; it is closed in the next turn of the loop */
     tl_dial *dial;
     tl_stream *stream;
@@ -50,8 +52,8 @@ struct tl_lantcp {
     uint16_t port;
     tl_lan_pipe *pipes, *by_sock;
     tl_sock next_sock;
-    tl_origin_budgets accepts;
-    tl_ratelimit accepts_sum;
+    tl_origin_budgets accepts, fresh;
+    tl_ratelimit accepts_sum, fresh_sum, expected_sum;
     tl_timer look;
     /* The pipe whose bytes are being handed out; NULL: it was closed meanwhile. */
     tl_lan_pipe *reading;

@@ -127,6 +127,12 @@ static bool is_near(void *user, const tl_addr *addr)
     return tl_addr_on_link(addr, own, n_own);
 }
 
+static bool is_expected(void *user, const tl_addr *addr)
+{
+    const tl_node *n = user;
+    return tl_lan_knows_at(n->lan->table, addr);
+}
+
 static bool on_datagram(void *user, tl_sock sock, const tl_addr *remote, uint8_t *data, size_t len)
 {
     tl_node *n = user;
@@ -465,7 +471,8 @@ void tl_node_leave_lan(tl_node *n)
 
 void tl_node_apply_lan(tl_node *n)
 {
-    static const tl_lantcp_events pipes = {is_near, on_open, on_datagram, on_closed, on_writable};
+    static const tl_lantcp_events pipes = {is_near,     is_expected, is_known,   on_open,
+                                           on_datagram, on_closed,   on_writable};
     static const tl_mdns_events discovery = {on_found, on_state};
     struct tl_node_lan *l = n->lan;
     tl_why why;

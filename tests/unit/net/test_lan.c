@@ -210,6 +210,20 @@ static void an_address_that_two_interfaces_hear_is_kept_once(void **state)
         found_all(&id, false, addrs + 1, 2)); /* the cable heard nothing that the radio did not */
 }
 
+static void an_address_is_known_where_a_known_node_is_announced(void **state)
+{
+    (void)state;
+    assert_true(found(1, true, at_cable("192.168.1.7", 5000)));
+    assert_true(found(2, false, at_cable("192.168.1.8", 5000))); /* a stranger */
+    assert_true(found(3, true, at_cable("fe80::7", 5000)));
+    tl_addr a[] = {at("192.168.1.7", 9),        at("::ffff:192.168.1.7", 9),
+                   scoped("fe80::7", 9, CABLE), at("192.168.1.8", 5000),
+                   at("192.168.1.9", 5000),     scoped("fe80::7", 9, RADIO)};
+    for (size_t i = 0; i < sizeof a / sizeof *a; i++)
+        if (tl_lan_knows_at(lan, &a[i]) != (i < 3))
+            fail_msg("address %zu", i);
+}
+
 static void whoever_announces_our_own_id_is_passed_over(void **state)
 {
     (void)state;
@@ -310,6 +324,7 @@ int main(void)
         T(only_neighbours_are_knocked_at),
         T(who_is_heard_by_one_interface_names_nobody_of_another),
         T(an_address_that_two_interfaces_hear_is_kept_once),
+        T(an_address_is_known_where_a_known_node_is_announced),
         T(whoever_announces_our_own_id_is_passed_over),
         T(one_address_is_kept_once_and_a_node_has_few),
         T(strangers_never_take_the_room_of_nodes_that_are_known),

@@ -13,6 +13,8 @@
 #include <cmocka.h>
 
 #define FDS_MAX 512
+#define KNOWN                                                                                      \
+    255 /* the first byte of the key of a node that we know; who is at 127.0.0.200 and above is expected */
 
 static tl_loop *loop;
 static tl_lantcp *lan;
@@ -26,6 +28,18 @@ static bool is_near(void *user, const tl_addr *addr)
 {
     (void)user, (void)addr;
     return true;
+}
+
+static bool is_expected(void *user, const tl_addr *addr)
+{
+    (void)user;
+    return addr->bytes[3] >= 200;
+}
+
+static bool is_known(void *user, const tl_node_id *node)
+{
+    (void)user;
+    return node->key[0] == KNOWN;
 }
 
 static void on_open(void *user, tl_sock sock, const tl_node_id *node, const tl_addr *remote)
@@ -84,7 +98,8 @@ static void run_until(bool (*condition)(void))
 
 static int set_up(void **state)
 {
-    static const tl_lantcp_events events = {is_near, on_open, on_datagram, on_closed, on_writable};
+    static const tl_lantcp_events events = {is_near,     is_expected, is_known,   on_open,
+                                            on_datagram, on_closed,   on_writable};
     tl_why why;
     (void)state;
     n_fds = n_heard = 0;
@@ -225,12 +240,81 @@ static void where_all_places_of_the_unproven_are_taken_the_largest_origin_makes_
     assert_int_equal(proven, 2);
 }
 
+/* Four addresses of one machine, and as many keys as it likes, take all places. `first` is of a node that we know. */
+static void fill_all_places(tl_sock *ret_first)
+{
+    uint8_t keys[4] = {1, 1, 1, 1};
+    size_t proven = 0;
+    *ret_first = prove(knock(2), KNOWN);
+    for (size_t i = 0; proven < TL_LANTCP_ACCEPTED; i++, standing(&proven)) {
+        int fd = knock((uint8_t)(2 + i % 4));
+        if (fd >= 0)
+            prove(fd, keys[i % 4]++);
+    }
+}
+
+static void proven_strangers_of_few_addresses_make_room_for_one_of_another(void **state)
+{
+    tl_sock known;
+    size_t proven;
+    (void)state;
+    fill_all_places(&known);
+    int first = knock(10);
+    assert_true(first >= 0);
+    assert_int_equal(standing(&proven), TL_LANTCP_ACCEPTED);
+    assert_int_equal(proven, TL_LANTCP_ACCEPTED - 1);
+    tl_sock stranger = prove(first, 1);
+    for (int i = 0; i < 100; i++) /* they want the place back */
+        knock((uint8_t)(2 + i % 4));
+    assert_true(stands(stranger));
+    assert_true(stands(known));
+    for (uint8_t i = 0; i < 8; i++)
+        assert_true(stands(prove(knock((uint8_t)(20 + i)), 1)));
+    assert_true(stands(stranger));
+    assert_true(stands(known)); /* its pipe is the oldest of all */
+    assert_true(standing(&proven) <= TL_LANTCP_ACCEPTED);
+}
+
+/* As many addresses as there are places: none has more than a newcomer's would. */
+static void where_nobody_has_more_than_a_newcomer_one_that_is_expected_is_let_in(void **state)
+{
+    size_t proven = 0;
+    (void)state;
+    for (uint8_t from = 2; proven < TL_LANTCP_ACCEPTED; standing(&proven)) {
+        int fd = knock(from);
+        if (fd >= 0)
+            prove(fd, 1), from++;
+    }
+    for (tl_time full = tl_loop_now(loop); tl_loop_now(loop) < full + TL_SEC;)
+        assert_int_equal(knock(190), -1);
+    assert_true(stands(prove(knock(200), 1)));
+    assert_int_equal(standing(&proven), TL_LANTCP_ACCEPTED);
+}
+
+/* Some of those that come seldom may share a budget with the flood: by lot, and not many. */
+static void a_flood_of_eight_addresses_leaves_room_for_those_that_come_seldom(void **state)
+{
+    size_t let_in = 0;
+    (void)state;
+    for (int i = 0; i < 12; i++)
+        for (uint8_t from = 2; from < 22; from++)
+            knock(from);
+    for (uint8_t i = 0; i < 8; i++) {
+        for (tl_time began = tl_loop_now(loop); tl_loop_now(loop) < began + 250 * TL_MS;)
+            for (uint8_t from = 2; from < 10; from++)
+                knock(from);
+        let_in += knock((uint8_t)(100 + i)) >= 0;
+        assert_true(knock((uint8_t)(200 + i)) >= 0); /* it is expected */
+    }
+    assert_true(let_in >= 6);
+}
+
 static void all_addresses_together_are_accepted_so_often(void **state)
 {
     (void)state;
     tl_time began = tl_loop_now(loop);
-    for (int i = 0; i < 12; i++)
-        for (uint8_t from = 2; from < 22; from++)
+    for (int i = 0; i < 6; i++)
+        for (uint8_t from = 2; from < 42; from++)
             knock(from);
     uint64_t seconds = (tl_loop_now(loop) - began) / TL_SEC + 1;
     uint64_t accepted = tl_lantcp_counted(lan)->accepted;
@@ -273,6 +357,9 @@ int main(void)
         TEST(a_flood_from_two_addresses_keeps_no_third_one_out_nor_throws_it_out),
         TEST(keys_that_one_address_makes_up_take_the_places_of_one_origin),
         TEST(where_all_places_of_the_unproven_are_taken_the_largest_origin_makes_room),
+        TEST(proven_strangers_of_few_addresses_make_room_for_one_of_another),
+        TEST(where_nobody_has_more_than_a_newcomer_one_that_is_expected_is_let_in),
+        TEST(a_flood_of_eight_addresses_leaves_room_for_those_that_come_seldom),
         TEST(all_addresses_together_are_accepted_so_often),
         TEST(one_address_is_accepted_so_often),
         TEST(of_one_address_the_oldest_stranger_makes_room),
