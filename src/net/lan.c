@@ -142,9 +142,27 @@ static bool same_addresses(const tl_lan_node *a, const tl_lan_node *b)
     return true;
 }
 
+static bool is_at(const tl_lan_node *n, const tl_addr *a)
+{
+    for (size_t i = 0; i < n->n_addrs; i++)
+        if (tl_addr_eq(&n->addrs[i], a))
+            return true;
+    return false;
+}
+
+/* Do so many other strangers claim to be there that one more has us knock there in vain once more? */
+static bool is_crowded(const tl_lan *l, const tl_node_id *node, const tl_addr *a)
+{
+    size_t others = 0;
+    for (size_t i = 0; i < l->n; i++)
+        others +=
+            !l->nodes[i].known && !tl_node_id_eq(&l->nodes[i].id, node) && is_at(&l->nodes[i], a);
+    return others >= TL_LAN_STRANGERS_AT;
+}
+
 /* The node as it is announced, with the addresses that are allowed alone. */
-static tl_lan_node judge(tl_lan *l, const tl_node_id *node, const tl_addr *addrs, size_t n_addrs,
-                         const tl_interface *own, size_t n_own, uint16_t own_port)
+static tl_lan_node judge(tl_lan *l, const tl_node_id *node, bool known, const tl_addr *addrs,
+                         size_t n_addrs, const tl_interface *own, size_t n_own, uint16_t own_port)
 {
     tl_lan_node n = {.id = *node};
     for (size_t i = 0; i < n_addrs; i++) {
@@ -156,6 +174,8 @@ static tl_lan_node judge(tl_lan *l, const tl_node_id *node, const tl_addr *addrs
             l->counters.own++;
         else if (!allowed(&a, heard, own, n_own, own_port))
             l->counters.off_link++;
+        else if (!known && is_crowded(l, node, &a))
+            l->counters.refused++;
         else
             put_address(&n, &a);
     }
@@ -170,7 +190,7 @@ bool tl_lan_on_found(tl_lan *l, const tl_node_id *node, bool known, const tl_add
         l->counters.own++;
         return false;
     }
-    tl_lan_node told = judge(l, node, addrs, n_addrs, own, n_own, own_port);
+    tl_lan_node told = judge(l, node, known, addrs, n_addrs, own, n_own, own_port);
     tl_lan_node *n = find(l, node);
     if (told.n_addrs == 0) {
         if (n)

@@ -7,7 +7,8 @@
  * Never a tunnel's, and only ports at which a node may listen (1024 and above). So that it costs us little:
  *
  *     strangers <= TL_LAN_STRANGERS_MAX        all nodes <= TL_LAN_NODES_MAX
- *     new strangers in t seconds <= TL_LAN_NEW_BURST + TL_LAN_NEW_PER_SEC x t                                   */
+ *     new strangers in t seconds <= TL_LAN_NEW_BURST + TL_LAN_NEW_PER_SEC x t
+ *     strangers at one address and port <= TL_LAN_STRANGERS_AT: one node listens there, whatever is claimed      */
 #ifndef TL_NET_LAN_H
 #define TL_NET_LAN_H
 
@@ -17,7 +18,8 @@
 
 #define TL_LAN_NODES_MAX     256
 #define TL_LAN_STRANGERS_MAX 128 /* the rest of the room is for nodes that we know */
-#define TL_LAN_ADDRS_MAX     8   /* of one node */
+#define TL_LAN_STRANGERS_AT  4
+#define TL_LAN_ADDRS_MAX     8 /* of one node */
 #define TL_LAN_NEW_PER_SEC   4
 #define TL_LAN_NEW_BURST     TL_LAN_STRANGERS_MAX
 
@@ -34,8 +36,9 @@ typedef struct {
     uint64_t found, gone; /* nodes */
     uint64_t
         off_link; /* addresses at which we may not knock: not of the link that told them, a low port */
-    uint64_t own;     /* addresses at which we listen ourselves, and announcements of our own ID */
-    uint64_t refused; /* strangers for whom there was no room, or who came too fast */
+    uint64_t own; /* addresses at which we listen ourselves, and announcements of our own ID */
+    uint64_t
+        refused; /* strangers for whom there was no room, who came too fast, or where others claim to be */
 } tl_lan_counters;
 
 typedef struct tl_lan tl_lan;

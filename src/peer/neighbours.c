@@ -1,5 +1,7 @@
 #include "peer/neighbours.h"
 
+#include "base/ratelimit.h"
+
 #include <assert.h>
 #include <stdlib.h>
 
@@ -18,6 +20,7 @@ struct tl_neighbours {
     void *user;
     tl_time wanted_until; /* strangers; 0: nobody wants them */
     bool looking;         /* on_over is owed */
+    tl_ratelimit news;    /* strangers that are tried */
     tl_time due;
     tl_neighbours_counters counters;
     size_t n;
@@ -33,6 +36,7 @@ tl_err tl_neighbours_new(const tl_neighbours_world *world, void *user,
     n->world = *world;
     n->user = user;
     n->due = TL_NEVER;
+    n->news = tl_ratelimit_make(TL_NEIGHBOURS_NEW_PER_SEC, TL_NEIGHBOURS_NEW_BURST, 0);
     *ret_neighbours = n;
     return TL_OK;
 }
@@ -229,6 +233,10 @@ static void try_it(tl_neighbours *n, neighbour *b, tl_time now)
     }
     if (!may_try(n, b)) { /* somebody is tried, and makes room */
         set_due(n, b, now + TL_SEC);
+        return;
+    }
+    if (b->strange && !tl_ratelimit_take(&n->news, 1, now)) {
+        set_idle(b, now); /* nobody waits for it: whoever forges many would make all wait */
         return;
     }
     n->counters.tried++;

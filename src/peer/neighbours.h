@@ -10,6 +10,8 @@
  *   MET, THERE --its connection is gone--> DUE (a stranger: IDLE)
  *
  *   tried at once          <= TL_NEIGHBOURS_AT_ONCE known ones, TL_NEIGHBOURS_STRANGERS strangers
+ *   strangers tried in t s <= TL_NEIGHBOURS_NEW_BURST + TL_NEIGHBOURS_NEW_PER_SEC x t, however many there are, and however
+ *                             often they are wanted; the others wait IDLE for a later wish
  *   one that stays silent  <= 1 try each TL_NEIGHBOURS_PAUSE_MAX, once it has failed some times           */
 #ifndef TL_PEER_NEIGHBOURS_H
 #define TL_PEER_NEIGHBOURS_H
@@ -18,16 +20,18 @@
 #include "base/time.h"
 #include "crypto/identity.h"
 
-#define TL_NEIGHBOURS_MAX       256 /* as many as net/lan keeps */
-#define TL_NEIGHBOURS_AT_ONCE   8
-#define TL_NEIGHBOURS_STRANGERS 16
-#define TL_NEIGHBOURS_PAUSE     (2 * TL_SEC) /* after the first failure; doubles */
-#define TL_NEIGHBOURS_PAUSE_MAX (5 * TL_MIN)
+#define TL_NEIGHBOURS_MAX         256 /* as many as net/lan keeps */
+#define TL_NEIGHBOURS_AT_ONCE     8
+#define TL_NEIGHBOURS_STRANGERS   16
+#define TL_NEIGHBOURS_NEW_BURST   32
+#define TL_NEIGHBOURS_NEW_PER_SEC 1
+#define TL_NEIGHBOURS_PAUSE       (2 * TL_SEC) /* after the first failure; doubles */
+#define TL_NEIGHBOURS_PAUSE_MAX   (5 * TL_MIN)
 /* After the connection to one that we know ended: a process that starts anew is found anew. */
-#define TL_NEIGHBOURS_BACK      (2 * TL_SEC)
-#define TL_NEIGHBOURS_STRANGE   (60 * TL_SEC) /* a stranger that was tried is no news again before */
-#define TL_NEIGHBOURS_HELLO     (1 * TL_SEC)  /* from the connection to its hello */
-#define TL_NEIGHBOURS_WANTED    (3 * TL_SEC)  /* so long a wish for strangers lasts */
+#define TL_NEIGHBOURS_BACK        (2 * TL_SEC)
+#define TL_NEIGHBOURS_STRANGE     (60 * TL_SEC) /* a stranger that was tried is no news again before */
+#define TL_NEIGHBOURS_HELLO       (1 * TL_SEC) /* from the connection to its hello */
+#define TL_NEIGHBOURS_WANTED      (3 * TL_SEC) /* so long a wish for strangers lasts */
 
 typedef struct tl_neighbours tl_neighbours;
 

@@ -91,6 +91,12 @@ static bool found(uint64_t seed, bool known, tl_addr a)
     return found_all(&id, known, &a, 1);
 }
 
+/* At a port of its own. */
+static bool found_somewhere(uint64_t seed, bool known)
+{
+    return found(seed, known, at_cable("192.168.1.7", (uint16_t)(2000 + seed)));
+}
+
 static const tl_lan_node *entry(uint64_t seed)
 {
     tl_node_id id = node(seed);
@@ -210,6 +216,28 @@ static void an_address_that_two_interfaces_hear_is_kept_once(void **state)
         found_all(&id, false, addrs + 1, 2)); /* the cable heard nothing that the radio did not */
 }
 
+static void few_strangers_are_believed_to_be_at_one_address(void **state)
+{
+    (void)state;
+    tl_addr a = at_cable("192.168.1.7", 9100);
+    for (uint64_t i = 1; i <= 100; i++)
+        assert_int_equal(found(i, false, a), i <= TL_LAN_STRANGERS_AT);
+    assert_int_equal(tl_lan_count(lan), TL_LAN_STRANGERS_AT);
+    assert_true(found(200, true, a)); /* a node that we know is asked there all the same */
+    assert_true(found(201, false, at_cable("192.168.1.7", 9101)));
+    assert_false(found(1, false, a)); /* it is there already: nothing new */
+    assert_non_null(entry(1));
+    tl_node_id gone = node(1);
+    assert_true(found_all(&gone, false, NULL, 0));
+    assert_true(found(50, false, a));
+    assert_false(found(51, false, a));
+    tl_node_id id = node(52);
+    const tl_addr two[] = {a, at_cable("192.168.1.8", 9100)};
+    assert_true(found_all(&id, false, two, 2)); /* its other address counts */
+    assert_int_equal(entry(52)->n_addrs, 1);
+    assert_int_equal(tl_lan_counted(lan)->refused, 100 - TL_LAN_STRANGERS_AT + 2);
+}
+
 static void an_address_is_known_where_a_known_node_is_announced(void **state)
 {
     (void)state;
@@ -256,19 +284,18 @@ static void one_address_is_kept_once_and_a_node_has_few(void **state)
 static void strangers_never_take_the_room_of_nodes_that_are_known(void **state)
 {
     (void)state;
-    tl_addr a = at_cable("192.168.1.7", 5000);
     size_t taken = 0;
     for (uint64_t i = 1; i <= 1000; i++)
-        taken += found(i, false, a);
+        taken += found_somewhere(i, false);
     assert_int_equal(taken, TL_LAN_STRANGERS_MAX);
     assert_int_equal(tl_lan_counted(lan)->refused, 1000 - TL_LAN_STRANGERS_MAX);
     for (uint64_t i = 2001; i <= 2000 + TL_LAN_NODES_MAX; i++)
-        assert_true(found(i, true, a)); /* strangers make room, one by one */
+        assert_true(found_somewhere(i, true)); /* strangers make room, one by one */
     assert_int_equal(tl_lan_count(lan), TL_LAN_NODES_MAX);
     for (size_t i = 0; i < tl_lan_count(lan); i++)
         assert_true(tl_lan_at(lan, i)->known);
-    assert_false(found(3000, true, a));
-    assert_false(found(3001, false, a));
+    assert_false(found_somewhere(3000, true));
+    assert_false(found_somewhere(3001, false));
 }
 
 /* In t seconds at most burst + rate x t. */
@@ -303,16 +330,16 @@ static void who_becomes_known_or_a_stranger_keeps_a_place_if_there_is_room(void 
     assert_int_equal(tl_lan_count(lan), 0);
     tl_lan_set_known(lan, &id, true); /* nobody: nothing happens */
     for (uint64_t i = 1; i <= TL_LAN_STRANGERS_MAX - 1; i++)
-        assert_true(found(i, false, at_cable("192.168.1.7", 5000)));
+        assert_true(found_somewhere(i, false));
     for (uint64_t i = 501; i <= 503; i++)
-        assert_true(found(i, true, at_cable("192.168.1.7", 5000)));
+        assert_true(found_somewhere(i, true));
     id = node(501);
     tl_lan_set_known(lan, &id, false); /* the last stranger for whom there is room */
     assert_non_null(entry(501));
     id = node(502);
     tl_lan_set_known(lan, &id, false);
     assert_null(entry(502));
-    assert_true(found(503, false, at_cable("192.168.1.7", 5000)));
+    assert_true(found_somewhere(503, false));
     assert_null(entry(503));
 }
 
@@ -324,6 +351,7 @@ int main(void)
         T(only_neighbours_are_knocked_at),
         T(who_is_heard_by_one_interface_names_nobody_of_another),
         T(an_address_that_two_interfaces_hear_is_kept_once),
+        T(few_strangers_are_believed_to_be_at_one_address),
         T(an_address_is_known_where_a_known_node_is_announced),
         T(whoever_announces_our_own_id_is_passed_over),
         T(one_address_is_kept_once_and_a_node_has_few),

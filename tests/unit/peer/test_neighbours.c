@@ -161,6 +161,40 @@ static void sixteen_strangers_at_a_time(void **state)
     assert_int_equal(world.all, 2 * TL_NEIGHBOURS_STRANGERS);
 }
 
+/* However many are announced. Those that are left out have their turn later. */
+static void so_many_strangers_are_tried_in_sum_and_nobody_waits_for_the_rest(void **state)
+{
+    (void)state;
+    for (int i = 1; i <= 128; i++)
+        found(i);
+    tl_time began = now;
+    assert_true(tl_neighbours_want(n, now));
+    for (int k = 0; k < 20 && !world.over; k++) {
+        run_until(now + TL_SEC);
+        (void)tl_neighbours_want(n, now);
+        for (int i = 1; i <= 128; i++)
+            if (world.tries[i])
+                failed(i);
+    }
+    assert_int_equal(world.over, 1);
+    assert_true(world.all >= TL_NEIGHBOURS_NEW_BURST);
+    for (int k = 0; k < 100; k++) {
+        (void)tl_neighbours_want(n, now);
+        run_until(now + TL_SEC);
+        for (int i = 1; i <= 128; i++)
+            if (world.tries[i])
+                failed(i);
+        assert_true(world.all <=
+                    TL_NEIGHBOURS_NEW_BURST + TL_NEIGHBOURS_NEW_PER_SEC * ((now - began) / TL_SEC));
+    }
+    assert_true(world.all >= 100);
+    world.known[128] = true; /* one that is known is not counted */
+    tl_neighbours_look(n, now);
+    unsigned before = world.tries[128];
+    run_until(now);
+    assert_int_equal(world.tries[128], before + 1);
+}
+
 static void a_wish_for_strangers_ends(void **state)
 {
     (void)state;
@@ -281,6 +315,7 @@ int main(void)
         TEST(one_that_is_known_is_connected_to_as_soon_as_it_is_found),
         TEST(strangers_are_connected_to_while_somebody_looks_for_what_nobody_known_has),
         TEST(sixteen_strangers_at_a_time),
+        TEST(so_many_strangers_are_tried_in_sum_and_nobody_waits_for_the_rest),
         TEST(a_wish_for_strangers_ends),
         TEST(one_that_stays_silent_is_tried_ever_more_rarely),
         TEST(who_left_is_connected_to_again_and_a_stranger_is_not),
