@@ -282,21 +282,23 @@ int tl_cmd_status(tl_cli *cli, const tl_args *args)
 }
 
 /* `--wan` wants peers across the internet, `--cluster` those on the local network. */
-static bool is_wanted(const tl_args *args, const json_t *peer)
+static bool is_wanted(const tl_args *args, bool lan)
 {
-    bool lan = !strcmp(tl_json_string(peer, "path", ""), "lan");
     bool wan_only = tl_args_has(args, "wan"), cluster_only = tl_args_has(args, "cluster");
     return wan_only == cluster_only || lan == cluster_only;
 }
 
 static json_t *wanted_peers(const tl_args *args, const json_t *all)
 {
-    json_t *kept = json_array(), *peer;
+    json_t *kept = json_array(), *announced = json_object_get(all, "announced"), *peer;
     size_t i;
     json_array_foreach (json_object_get(all, "peers"), i, peer)
-        if (is_wanted(args, peer) && json_array_append(kept, peer))
+        if (is_wanted(args, !strcmp(tl_json_string(peer, "path", ""), "lan")) &&
+            json_array_append(kept, peer))
             break;
-    return json_pack("{s:o, s:i}", "peers", kept, "old_protocol", number(all, "old_protocol"));
+    announced = announced && is_wanted(args, true) ? json_incref(announced) : json_array();
+    return json_pack("{s:o, s:o, s:i}", "peers", kept, "announced", announced, "old_protocol",
+                     number(all, "old_protocol"));
 }
 
 static void add_models(tl_table *t, const json_t *models)
@@ -366,7 +368,8 @@ static void add_peer(tl_table *t, const json_t *peer, const json_t *ours, bool w
     add_models(t, json_object_get(peer, "models"));
 }
 
-static int print_peers(const tl_cli *cli, const json_t *peers, bool whole)
+/* The peers, and those that are merely announced. */
+static int print_peers(const tl_cli *cli, const json_t *peers, const json_t *announced, bool whole)
 {
     static const char *const heads[] = {"NODE", "NAME",     "PATH",   "RTT", "SINCE",
                                         "VIA",  "NETWORKS", "MODELS", NULL};
@@ -378,10 +381,13 @@ static int print_peers(const tl_cli *cli, const json_t *peers, bool whole)
     if (code)
         return code;
     const char *shown[TL_TABLE_COLUMNS_MAX + 1];
-    bool aliases = tl_words_alias_heads(shown, heads, peers);
+    bool aliases = tl_words_alias_heads(shown, heads, peers) ||
+                   tl_words_alias_heads(shown, heads, announced); /* the heads are the same */
     tl_table_begin(&t, shown);
     json_array_foreach (peers, i, peer)
         add_peer(&t, peer, json_object_get(status, "ptns"), whole, aliases);
+    json_array_foreach (announced, i, peer)
+        tl_show_announced(&t, peer, whole, aliases);
     json_decref(status);
     return tl_table_end(&t) ? TL_EXIT_FAILED : TL_EXIT_OK;
 }
@@ -415,10 +421,12 @@ int tl_cmd_peers(tl_cli *cli, const tl_args *args)
         return TL_EXIT_FAILED;
     if (cli->json) {
         tl_out_json(kept);
-    } else if (!json_array_size(json_object_get(kept, "peers"))) {
+    } else if (!json_array_size(json_object_get(kept, "peers")) &&
+               !json_array_size(json_object_get(kept, "announced"))) {
         tell_none(args, hidden);
     } else {
-        code = print_peers(cli, json_object_get(kept, "peers"), tl_args_has(args, "long"));
+        code = print_peers(cli, json_object_get(kept, "peers"), json_object_get(kept, "announced"),
+                           tl_args_has(args, "long"));
     }
     if (!cli->json && !tl_args_has(args, "cluster"))
         note_old(kept);

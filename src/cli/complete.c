@@ -118,6 +118,12 @@ static void offer_id(asked *a, const json_t *peers, const char *id, const char *
     offer(a, word, name);
 }
 
+static const char *meaning_of(const json_t *peer, const char *name)
+{
+    return !*name && tl_json_bool(peer, "announced", false) ? "announced on the local network"
+                                                            : name;
+}
+
 /* Is it one of the known nodes whose display names name them? */
 static bool is_named(const json_t *known_peers, const char *id)
 {
@@ -147,7 +153,7 @@ static void offer_nodes(asked *a, const json_t *peers, const json_t *known_peers
         if (named && strcmp(name, alias) != 0)
             offer(a, name, shown);
         if (*a->typed || (!is_plain(alias) && !named))
-            offer_id(a, peers, id, name);
+            offer_id(a, peers, id, meaning_of(peer, name));
     }
 }
 

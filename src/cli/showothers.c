@@ -84,3 +84,19 @@ void tl_show_lan(const json_t *lan)
                tl_out_colour(stdout, TL_COLOUR_DIM), tl_out_end(stdout),
                tl_json_number(lan, "nodes", 0), by);
 }
+
+void tl_show_announced(tl_table *t, const json_t *node, bool whole, bool aliases)
+{
+    char id[65];
+    snprintf(id, sizeof id, "%.*s", whole ? 64 : 16, tl_json_string(node, "node_id", ""));
+    tl_table_add(t, id);
+    if (aliases)
+        tl_words_add_alias(t, node);
+    tl_table_add(t, tl_json_string(node, "name", ""));
+    tl_table_add(t, "announced");
+    tl_table_add(t, "-");
+    tl_table_add(t, "-");
+    tl_table_add(t, tl_json_string(node, "address", "-"));
+    tl_table_add(t, "-");
+    tl_table_add(t, "-");
+}

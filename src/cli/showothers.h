@@ -1,7 +1,9 @@
-/* showothers.h - lines of `teale status` on what nodes do for each other: relaying and introductions. Writes to
- * standard output. */
+/* showothers.h - lines of `teale status` on what nodes do for each other: relaying and introductions; and what is
+ * told of the local network. Writes to standard output. */
 #ifndef TL_CLI_SHOWOTHERS_H
 #define TL_CLI_SHOWOTHERS_H
+
+#include "cli/out.h"
 
 #include <jansson.h>
 
@@ -14,5 +16,7 @@ void tl_show_introducing(const json_t *introducing);
 
 /* The local network: how many nodes are announced there. `lan` is the status's. */
 void tl_show_lan(const json_t *lan);
+/* The line of `teale peers` for a node that is merely announced: one of `announced`. */
+void tl_show_announced(tl_table *t, const json_t *node, bool whole, bool aliases);
 
 #endif

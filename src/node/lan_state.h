@@ -46,6 +46,8 @@ void tl_node_free_lan(tl_node *n);
 bool tl_node_lan_is_on(const tl_node *n);
 /* Is the peer announced there? */
 bool tl_node_lan_has(const tl_node *n, const tl_node_id *peer);
+/* How many nodes are announced there, in n->lan->table; 0 where it is off. */
+size_t tl_node_lan_count(const tl_node *n);
 /* node_lan_sought.c. A connection to the peer is wanted, and where it is, is not known: its announcement is heard also in
  * a flood of others, and if it was heard, it is told again. True: `alone`, for nobody else looks for it, and the
  * discovery has just begun; tl_peers_on_looked follows. */
@@ -60,6 +62,9 @@ tl_time tl_node_lan_retell_expiry(const tl_node *n);
 void tl_node_lan_prefer(tl_node *n);
 /* node_lan_report.c: "lan" of `status`. */
 json_t *tl_node_lan_json(const tl_node *n);
+/* The nodes that are announced, and of which `is_listed` says that they are not in another list. NULL: out of memory. */
+json_t *tl_node_lan_announced(const tl_node *n,
+                              bool (*is_listed)(const tl_node *n, const tl_node_id *id));
 /* As tl_direct_world has them. */
 size_t tl_node_lan_near(void *user, const tl_node_id *peer, tl_addr ret_addrs[TL_DIRECT_NEAR_MAX]);
 bool tl_node_lan_greet(void *user, const tl_node_id *peer,

@@ -42,6 +42,11 @@ bool tl_node_lan_is_on(const tl_node *n)
     return n->lan && n->lan->mdns;
 }
 
+size_t tl_node_lan_count(const tl_node *n)
+{
+    return tl_node_lan_is_on(n) ? tl_lan_count(n->lan->table) : 0;
+}
+
 /* --- what neighbours asks --- */
 
 /* A member of our networks, one that was dealt with, as tl_node_again has it, one that has an alias, or one that somebody

@@ -63,11 +63,32 @@ static void add_member(void *user, const tl_cert *cert)
         add_node(k, &cert->node);
 }
 
+/* Neighbours of which the local network told the ID, and of which nothing else is known. */
+static void add_announced(known_nodes *k)
+{
+    const tl_node *n = k->node;
+    size_t before = k->n, count = tl_node_lan_count(n);
+    for (size_t i = 0; k->list && i < count; i++) {
+        const tl_node_id *id = &tl_lan_at(n->lan->table, i)->id;
+        size_t same = 0;
+        while (same < before && !tl_node_id_eq(&k->list[same].id, id))
+            same++;
+        if (same < before)
+            continue;
+        add_node(k, id);
+        if (!k->list[k->n - 1].familiar) {
+            k->list[k->n - 1].name = "";
+            k->list[k->n - 1].announced = true;
+        }
+    }
+}
+
 /* Each once; the caller frees `list`. */
 static known_nodes all_known(const tl_node *n)
 {
     known_nodes k = {.node = n};
-    size_t most = HASH_COUNT(n->table.peers) + HASH_COUNT(n->names->naming.entries) + 1;
+    size_t most = HASH_COUNT(n->table.peers) + HASH_COUNT(n->names->naming.entries) + 1 +
+                  tl_node_lan_count(n);
     for (size_t i = 0; i < tl_networks_count(n->book); i++)
         most += tl_networks_at(n->book, i)->n_members;
     if (!(k.list = calloc(most, sizeof *k.list)))
@@ -82,6 +103,7 @@ static known_nodes all_known(const tl_node *n)
         tl_networks_each(n->book, tl_networks_at(n->book, k.network), add_member, &k);
     if (!is_in_table(n, &n->identity.id) && !is_named(n, &n->identity.id))
         add_node(&k, &n->identity.id);
+    add_announced(&k);
     return k;
 }
 
@@ -372,8 +394,10 @@ static json_t *known_json(const tl_node *n)
     bool ok = named && !tl_naming_mark(&n->names->naming, k.list, k.n, named);
     for (size_t i = 0; ok && i < k.n && json_array_size(peers) < KNOWN_MAX; i++) {
         json_t *one = k.list[i].own ? NULL : node_json(n, &k.list[i].id);
-        ok = k.list[i].own || (one && !json_object_set_new(one, "named", json_boolean(named[i])) &&
-                               !json_array_append(peers, one));
+        ok = k.list[i].own ||
+             (one && !json_object_set_new(one, "named", json_boolean(named[i])) &&
+              !json_object_set_new(one, "announced", json_boolean(k.list[i].announced)) &&
+              !json_array_append(peers, one));
         json_decref(one);
     }
     free(named);

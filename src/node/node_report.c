@@ -269,6 +269,12 @@ static json_t *away_ids(const tl_node *n)
     return list;
 }
 
+static bool is_among_peers(const tl_node *n, const tl_node_id *id)
+{
+    const tl_peer *p = tl_peer_table_find(&n->table, id);
+    return p && is_shown(n, p) && is_present(n, p, tl_relays_is_registered(n->relays));
+}
+
 json_t *tl_node_peers(const tl_node *n)
 {
     json_t *list = json_array();
@@ -282,9 +288,10 @@ json_t *tl_node_peers(const tl_node *n)
                 json_decref(list);
                 return NULL;
             }
-    return tl_node_add_aliases(n, json_pack("{s:o, s:o, s:I}", "peers", list, "away", away_ids(n),
-                                            "old_protocol",
-                                            (json_int_t)tl_peer_table_in_clear(&n->table)));
+    return tl_node_add_aliases(
+        n, json_pack("{s:o, s:o, s:o, s:I}", "peers", list, "away", away_ids(n), "announced",
+                     tl_node_lan_announced(n, is_among_peers), "old_protocol",
+                     (json_int_t)tl_peer_table_in_clear(&n->table)));
 }
 
 static json_t *traffic_json(const tl_peer *p, const tl_peer_facts *f)

@@ -185,6 +185,12 @@ typedef struct {
     bool many; /* there are more */
 } matches;
 
+/* Announced nodes are as many as somebody likes to forge: few digits never mean one, so they cost others nothing. */
+static bool counts_for(const tl_naming_known *k, size_t digits)
+{
+    return !k->announced || digits >= TL_NAMING_DIGITS_SAFE;
+}
+
 /* This node itself is meant where no other is. */
 static void add(matches *m, const tl_naming_known *k)
 {
@@ -262,16 +268,19 @@ static tl_err too_few(const matches *m, const char *digits, tl_why *why)
 static tl_err by_digits(const matches *none, const tl_naming_known *known, size_t n,
                         const char *digits, tl_node_id *ret, tl_why *why)
 {
-    matches m = *none;
+    matches m = *none, unused = *none;
     bool is_name = false;
+    size_t len = strlen(digits);
     for (size_t i = 0; i < n; i++) {
-        if (begins_with(&known[i], digits, strlen(digits)))
-            add(&m, &known[i]);
+        if (begins_with(&known[i], digits, len))
+            add(counts_for(&known[i], len) ? &m : &unused, &known[i]);
         is_name |= !strcasecmp(known[i].name, digits);
     }
     if (m.n > 1)
         return ambiguous(&m, "have IDs that begin with", digits, why);
     const tl_naming_known *meant = m.n ? m.at[0] : m.own;
+    if (!meant && unused.n)
+        return too_few(&unused, digits, why);
     if (!meant)
         return tl_why_set(
             why, TL_ERR_NOT_FOUND,
@@ -312,7 +321,8 @@ static bool looks_like_an_id(const char *key, const tl_naming_known *known, size
     if (len < TL_NAMING_DIGITS_MIN || !could_be_digits(key))
         return false;
     for (size_t i = 0; i < n && len < ID_LIKE; i++)
-        if (&known[i] != bearer && are_digits_of(key, len, &known[i].id))
+        if (&known[i] != bearer && counts_for(&known[i], len) &&
+            are_digits_of(key, len, &known[i].id))
             return true;
     return len >= ID_LIKE;
 }

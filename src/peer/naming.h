@@ -6,7 +6,8 @@
  *   64 hex digits        that node, known or not
  *   an alias             the owner's own word, which is no hex digits and looks like no other alias
  *   4 to 63 hex digits   the only known node whose ID begins so. A node that calls itself so is not meant. Anybody
- *                        can make an ID that begins with a few digits: a stranger needs 16
+ *                        can make an ID that begins with a few digits: a stranger needs 16. One that is merely
+ *                        announced on the local network does not count for fewer
  *   a display name       the only known node that calls itself so. Nodes choose these names themselves, so
  *                        one that looks like another node's name or alias or like digits of an ID, or
  *                        is disguised (base/alike.h), names nobody
@@ -47,6 +48,9 @@ typedef struct {
     bool own;         /* this node: it is meant where no other is */
     bool
         familiar; /* a member of our networks, or one that this node asked: its first digits were seen here */
+    bool
+        announced; /* nothing but the ID is known, as the local network announces it: TL_NAMING_DIGITS_SAFE digits
+                     * name it, and it takes no digits and no name away from others */
 } tl_naming_known;
 
 typedef enum {

@@ -72,6 +72,24 @@ def strangers_meet_by_need_without_a_relay(lab, programs):
     two.node.wait("connected again", lambda: one.path_to(two) == "lan", FOUND_S)
 
 
+def a_neighbour_that_was_never_asked_is_shown_and_named_by_16_digits(lab, programs):
+    """Nothing of it is known but what it announces: its ID."""
+    one, two = _machine(lab, programs, "one"), _machine(lab, programs, "two")
+    _start(one, two)
+    _wait_found(one, two)
+    shown, few = one.node.json("peers"), two.id[:16]
+    assert not shown["peers"] and [n["node_id"] for n in shown["announced"]] == [two.id], shown
+    assert re.search(rf"^{few} +announced  ", one.node.command("peers").stdout, re.M), one.node.command("peers").stdout
+    assert few not in one.node.command("peers", "--wan").stdout and few in one.node.command("peers", "--cluster").stdout
+    offered = one.node.command("completion", "words", "--", "--home", one.node.home, "ping", "").stdout
+    assert offered == f"{few}\tannounced on the local network\n", offered
+    refused = one.node.command("ping", two.id[:8], check=False).stderr
+    assert "at least 16 digits" in refused, refused
+    assert "2 of 2 answered" in one.node.command("ping", "-c", "2", few).stdout
+    shown = one.node.json("peers")
+    assert not shown["announced"] and [p["path"] for p in shown["peers"]] == ["lan"], shown
+
+
 def the_first_question_after_a_start_waits_for_the_neighbour(lab, programs):
     """The peer is known from before, and dialled before anybody has announced anything."""
     two = _machine(lab, programs, "two")

@@ -143,6 +143,47 @@ static void two_nodes_of_one_name_are_told_and_an_alias_ends_it(void **state)
     end(s);
 }
 
+/* Of announced nodes there are as many as somebody likes to forge. */
+static void
+a_node_that_is_merely_announced_is_named_by_16_digits_and_takes_nothing_from_others(void **state)
+{
+    (void)state;
+    scene *s = begin();
+    char few[TL_NAMING_DIGITS_SAFE], safe[TL_NAMING_DIGITS_SAFE + 1];
+    add(s, ""); /* announced */
+    add(s, "");
+    s->known[0].announced = true;
+    s->known[1].familiar = true;
+    snprintf(few, sizeof few, "%.15s", s->hex[0]);
+    snprintf(safe, sizeof safe, "%.16s", s->hex[0]);
+    refused(s, few, TL_ERR_NOT_FOUND, "Give at least 16 digits of it");
+    means(s, safe, 0, TL_NAMED_BY_DIGITS);
+    means(s, s->hex[0], 0, TL_NAMED_BY_ID);
+    /* the digits of another node, which it shares, stay that one's */
+    memcpy(&s->known[1].id, &s->known[0].id, 8);
+    means(s, few, 1, TL_NAMED_BY_DIGITS);
+    s->known[0].announced = false; /* a known one does take them */
+    refused(s, few, TL_ERR_EXISTS, "Give more digits");
+    end(s);
+}
+
+static void an_announced_id_takes_no_display_name_away(void **state)
+{
+    (void)state;
+    scene *s = begin();
+    bool named[2];
+    add(s, "");
+    add(s, "beefO"); /* looks like the digits beef0 */
+    static const uint8_t beef0[] = {0xbe, 0xef, 0x00};
+    memcpy(&s->known[0].id, beef0, sizeof beef0);
+    refused(s, "beefO", TL_ERR_NOT_FOUND, "made to look like something else");
+    s->known[0].announced = true;
+    means(s, "beefO", 1, TL_NAMED_BY_NAME);
+    assert_int_equal(tl_naming_mark(&s->naming, s->known, 2, named), TL_OK);
+    assert_true(named[1] && !named[0]);
+    end(s);
+}
+
 static void this_node_itself_is_meant_where_no_other_is(void **state)
 {
     (void)state;
@@ -430,6 +471,9 @@ int main(void)
         cmocka_unit_test(a_node_is_named_by_id_digits_alias_or_display_name),
         cmocka_unit_test(an_id_that_nobody_has_is_refused_and_one_that_is_not_known_is_taken),
         cmocka_unit_test(two_nodes_of_one_name_are_told_and_an_alias_ends_it),
+        cmocka_unit_test(
+            a_node_that_is_merely_announced_is_named_by_16_digits_and_takes_nothing_from_others),
+        cmocka_unit_test(an_announced_id_takes_no_display_name_away),
         cmocka_unit_test(this_node_itself_is_meant_where_no_other_is),
         cmocka_unit_test(a_hostile_name_never_wins_over_an_alias),
         cmocka_unit_test(a_hostile_name_never_wins_over_an_id),
