@@ -113,16 +113,32 @@ void tl_api_json(tl_api *api, tl_httpd_req *r, int status, json_t *value)
     tl_buf_clear(&body);
 }
 
+/* What came of a search for the node that a client means. False: none, and this is answered. */
+static bool is_found(tl_api *api, tl_httpd_req *r, tl_err e, const tl_why *why)
+{
+    switch (e) {
+    case TL_OK: return true;
+    case TL_ERR_FORBIDDEN: tl_api_error(api, r, 400, "own_node", NULL, "%s", why->text); break;
+    case TL_ERR_NOT_FOUND:
+        tl_api_error(api, r, 404, "peer_not_found", NULL, "%s", why->text);
+        break;
+    case TL_ERR_EXISTS: tl_api_error(api, r, 400, "ambiguous_peer", NULL, "%s", why->text); break;
+    case TL_ERR_INVALID: tl_api_error(api, r, 400, "invalid_node_id", NULL, "%s", why->text); break;
+    default: tl_api_error(api, r, 500, "internal_error", NULL, "out of memory"); break;
+    }
+    return false;
+}
+
 bool tl_api_find_peer(tl_api *api, tl_httpd_req *r, tl_slice text, tl_node_id *ret_peer)
 {
     tl_why why = {""};
     tl_err e = tl_node_find_peer(api->node, text, ret_peer, &why);
-    switch (e) {
-    case TL_OK: return true;
-    case TL_ERR_NOT_FOUND: tl_api_error(api, r, 404, "peer_not_found", NULL, "%s", why.text); break;
-    case TL_ERR_EXISTS: tl_api_error(api, r, 400, "ambiguous_peer", NULL, "%s", why.text); break;
-    case TL_ERR_INVALID: tl_api_error(api, r, 400, "invalid_node_id", NULL, "%s", why.text); break;
-    default: tl_api_error(api, r, 500, "internal_error", NULL, "out of memory"); break;
-    }
-    return false;
+    return is_found(api, r, e, &why);
+}
+
+bool tl_api_find_other(tl_api *api, tl_httpd_req *r, tl_slice text, tl_node_id *ret_peer)
+{
+    tl_why why = {""};
+    tl_err e = tl_node_find_other(api->node, text, ret_peer, &why);
+    return is_found(api, r, e, &why);
 }

@@ -403,6 +403,13 @@ static bool headers_parse(tl_api *api, tl_httpd_req *r, tl_ask *ask)
     if (peers == 1 && !tl_api_find_peer(api, r, peer, &ask->peer))
         return false;
     ask->has_peer = peers == 1;
+    if (ask->has_peer && tl_node_id_eq(&ask->peer, tl_node_id_of(api->node)) &&
+        !tl_node_has_backend(api->node)) {
+        tl_api_error(api, r, 400, "own_node", NULL,
+                     "that is this node itself (\"%s\"), and it has no model server of its own",
+                     tl_log_safe(tl_slice_str(tl_node_name_of(api->node))).text);
+        return false;
+    }
     return type_parse(api, r, ask);
 }
 

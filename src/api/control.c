@@ -101,19 +101,22 @@ void tl_api_answer_doctor(tl_api *api, tl_httpd_req *r)
     tl_api_json(api, r, 200, found);
 }
 
-/* The node that the path names after `prefix`. False: there is none, and this is answered. */
-static bool peer_of(tl_api *api, tl_httpd_req *r, const char *prefix, tl_node_id *ret_peer)
+/* The node that the path names after `prefix`. False: there is none, and this is answered. `other`: nor may it be
+ * this one. */
+static bool peer_of(tl_api *api, tl_httpd_req *r, const char *prefix, bool other,
+                    tl_node_id *ret_peer)
 {
     char text[TL_API_PEER_MAX];
     if (tl_api_path_rest(r, prefix, text, sizeof text))
         text[0] = 0; /* names nobody */
-    return tl_api_find_peer(api, r, tl_slice_str(text), ret_peer);
+    return other ? tl_api_find_other(api, r, tl_slice_str(text), ret_peer)
+                 : tl_api_find_peer(api, r, tl_slice_str(text), ret_peer);
 }
 
 void tl_api_answer_why(tl_api *api, tl_httpd_req *r)
 {
     tl_node_id peer;
-    if (peer_of(api, r, "/control/why/", &peer))
+    if (peer_of(api, r, "/control/why/", false, &peer))
         tl_api_json(api, r, 200, tl_node_why(api->node, &peer));
 }
 
@@ -155,6 +158,6 @@ out:
 void tl_api_on_ping(tl_api *api, tl_httpd_req *r)
 {
     tl_node_id peer;
-    if (peer_of(api, r, "/control/ping/", &peer))
+    if (peer_of(api, r, "/control/ping/", true, &peer))
         tl_api_ping_start(api, r, &peer);
 }

@@ -77,10 +77,6 @@ void tl_api_ping_start(tl_api *api, tl_httpd_req *r, const tl_node_id *peer)
     static const tl_httpd_watch_events watch = {.on_gone = on_ping_gone};
     unsigned count;
     bool until_direct;
-    if (tl_node_id_eq(peer, tl_node_id_of(api->node))) {
-        tl_api_error(api, r, 400, "own_node", NULL, "that is this node itself");
-        return;
-    }
     if (!measure_parse(tl_httpd_query(r), &count, &until_direct)) {
         tl_api_error(api, r, 400, "invalid_count", "count", "count is 1 to %d", TL_API_PING_MAX);
         return;

@@ -107,6 +107,8 @@ TL_CHECK tl_err tl_api_error_text(tl_buf *out, int status, const char *code, con
 #define TL_API_PEER_MAX 256 /* bytes of what names a node, with a NUL */
 /* The node that a client means (tl_node_find_peer). False: none, and this is answered. */
 bool tl_api_find_peer(tl_api *api, tl_httpd_req *r, tl_slice text, tl_node_id *ret_peer);
+/* The same of another node than this one (tl_node_find_other). */
+bool tl_api_find_other(tl_api *api, tl_httpd_req *r, tl_slice text, tl_node_id *ret_peer);
 /* The HTTP status and code of a failed question (docs/http-api.md "Errors"). */
 int tl_api_fail_status(tl_fail fail);
 const char *tl_api_fail_code(tl_fail fail);

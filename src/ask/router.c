@@ -202,6 +202,17 @@ static void say_unreached(const tl_route *x, const char *cause, char *ret, size_
                  x->ask.model, cause);
 }
 
+/* This node itself was named. `local`: why its model server cannot be asked, or "". */
+static void fail_own(tl_route *x, const char *local)
+{
+    char text[TL_MODEL_MAX + 64];
+    snprintf(text, sizeof text, "this node itself does not serve \"%.150s\"", x->ask.model);
+    if (local[0])
+        tl_route_fail(x, TL_FAIL_BACKEND_UNREACHABLE, local);
+    else
+        tl_route_fail(x, TL_FAIL_MODEL_NOT_LOADED, text);
+}
+
 static void no_provider(tl_route *x)
 {
     tl_router *r = x->router;
@@ -217,6 +228,8 @@ static void no_provider(tl_route *x)
     const char *local = r->world.local_error(r->user), *relay = r->world.relay_hopeless(r->user);
     if (x->why[0]) { /* somebody was asked: why it failed says more */
         tl_route_give_in(x);
+    } else if (x->ask.has_peer && tl_node_id_eq(&x->ask.peer, &r->own) && !x->ask.scoped) {
+        fail_own(x, local);
     } else if ((dear = tl_route_too_dear(x, &price))) {
         tl_route_fail_too_dear(x, dear, price);
     } else if (x->ask.scoped) {

@@ -97,7 +97,7 @@ static int add_bound(const tl_cli *cli, const tl_args *args, json_t *wish)
     char node[TL_NODE_ID_HEX + 1];
     if (!typed)
         return TL_EXIT_OK;
-    int code = tl_nodefind(cli, typed, node);
+    int code = tl_nodefind_other(cli, typed, node);
     if (!code && json_object_set_new(wish, "for", json_string(node)))
         code = TL_EXIT_FAILED;
     return code;

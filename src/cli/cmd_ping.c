@@ -160,7 +160,7 @@ int tl_cmd_ping(tl_cli *cli, const tl_args *args)
         return tl_cli_usage(cli, "%s", why.text);
     if (!tl_daemon_timeout(cli, args, until_direct ? DIRECT_TIME : TL_NEVER, &timeout))
         return TL_EXIT_USAGE;
-    int code = tl_nodefind(cli, args->operand[0], node);
+    int code = tl_nodefind_other(cli, args->operand[0], node);
     if (code)
         return code;
     if (!until_direct || tl_args_value(args, "count"))

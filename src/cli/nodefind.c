@@ -51,13 +51,23 @@ static int find(const tl_cli *cli, json_t *args, const char *typed, char ret_nod
     return code;
 }
 
-int tl_nodefind(const tl_cli *cli, const char *typed, char ret_node[65])
+static int find_and_tell(const tl_cli *cli, json_t *args, const char *typed, char ret_node[65])
 {
-    int code = find(cli, json_object(), typed, ret_node);
+    int code = find(cli, args, typed, ret_node);
     if (code == TL_EXIT_FAILED || (code == TL_EXIT_USAGE && strlen(typed) != TL_NODE_ID_HEX))
         tl_out_note(
             "`teale peers` lists the nodes that are known, `teale peers alias` their aliases.");
     return code;
+}
+
+int tl_nodefind(const tl_cli *cli, const char *typed, char ret_node[65])
+{
+    return find_and_tell(cli, json_object(), typed, ret_node);
+}
+
+int tl_nodefind_other(const tl_cli *cli, const char *typed, char ret_node[65])
+{
+    return find_and_tell(cli, json_pack("{s:b}", "other", 1), typed, ret_node);
 }
 
 int tl_nodefind_member(const tl_cli *cli, const char *net, const char *typed, char ret_node[65])
@@ -67,5 +77,5 @@ int tl_nodefind_member(const tl_cli *cli, const char *net, const char *typed, ch
 
 int tl_nodefind_account(const tl_cli *cli, const char *typed, char ret_node[65])
 {
-    return find(cli, json_pack("{s:b}", "ledger", 1), typed, ret_node);
+    return find(cli, json_pack("{s:b, s:b}", "ledger", 1, "other", 1), typed, ret_node);
 }

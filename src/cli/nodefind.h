@@ -11,9 +11,12 @@
 /* The whole ID for a typed PEER. Of all 64 digits no node is asked. Prints what is wrong; returns an exit
  * code. */
 int tl_nodefind(const tl_cli *cli, const char *typed, char ret_node[65]);
+/* Another node than the one that runs here, unless all 64 digits are typed: then the node refuses itself what it is
+ * asked for. */
+int tl_nodefind_other(const tl_cli *cli, const char *typed, char ret_node[65]);
 /* A member of the network comes before others. */
 int tl_nodefind_member(const tl_cli *cli, const char *net, const char *typed, char ret_node[65]);
-/* A node with which there are accounts comes before others. */
+/* The same; a node with which there are accounts comes before others. */
 int tl_nodefind_account(const tl_cli *cli, const char *typed, char ret_node[65]);
 
 #endif

@@ -22,11 +22,14 @@ json_t *tl_node_add_aliases_inside(const tl_node *n, json_t *value);
 /* The argument `key` of a verb names a node (tl_node_find_peer). False: the call has failed. */
 bool tl_node_peer_arg(const tl_node *n, const json_t *args, const char *key, tl_call *call,
                       tl_node_id *ret);
+/* The same of another node than this one (tl_node_find_other). */
+bool tl_node_other_arg(const tl_node *n, const json_t *args, const char *key, tl_call *call,
+                       tl_node_id *ret);
 void tl_verb_alias_list(tl_node *n, const json_t *args, tl_call *call);
 void tl_verb_alias_set(tl_node *n, const json_t *args, tl_call *call);
 void tl_verb_alias_remove(tl_node *n, const json_t *args, tl_call *call);
-/* {peer, net?, ledger?}: who is meant. With `net` a member of that network comes first, with `ledger` a node
- * with which there are accounts. */
+/* {peer, net?, ledger?, other?}: who is meant. With `net` a member of that network comes first, with `ledger` a node
+ * with which there are accounts. With `other` it must not be this node. */
 void tl_verb_peer_find(tl_node *n, const json_t *args, tl_call *call);
 /* Searches that wait are not answered any more. */
 void tl_node_free_names(tl_node *n);

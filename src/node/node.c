@@ -274,6 +274,16 @@ const tl_networks *tl_node_networks(const tl_node *n)
     return n->book;
 }
 
+const char *tl_node_name_of(const tl_node *n)
+{
+    return n->name;
+}
+
+bool tl_node_has_backend(const tl_node *n)
+{
+    return n->backend && tl_backend_state_of(n->backend) != TL_BACKEND_NONE;
+}
+
 const tl_node_id *tl_node_id_of(const tl_node *n)
 {
     return &n->identity.id;

@@ -33,6 +33,10 @@ void tl_node_drain(tl_node *n, tl_time deadline, void (*on_done)(void *user), vo
 void tl_node_free(tl_node *n);
 
 const tl_node_id *tl_node_id_of(const tl_node *n);
+/* Its display name; borrowed until a setting changes. */
+const char *tl_node_name_of(const tl_node *n);
+/* Was it told of a model server of its own, or did it find one? */
+bool tl_node_has_backend(const tl_node *n);
 
 /* --- questions --- */
 /* Routes by ask->model: to the local backend, else to a peer that serves the model. With
@@ -115,6 +119,10 @@ bool tl_node_lists(const tl_node *n, const char *model);
  * node's key. `why` says it for a person. TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_node_find_peer(const tl_node *n, tl_slice text, tl_node_id *ret_peer,
                                   tl_why *why);
+/* The same, where another node must be meant. TL_ERR_FORBIDDEN: it is this one, or its display name, which no other
+ * node has. */
+TL_CHECK tl_err tl_node_find_other(const tl_node *n, tl_slice text, tl_node_id *ret_peer,
+                                   tl_why *why);
 
 /* --- reports: new references, which the caller gives to json_decref; NULL: out of memory --- */
 json_t *tl_node_status(const tl_node *n); /* `teale status --json` */

@@ -127,24 +127,51 @@ static tl_err find(const tl_node *n, const char *text, tl_node_id *ret, tl_named
     return e;
 }
 
-tl_err tl_node_find_peer(const tl_node *n, tl_slice text, tl_node_id *ret, tl_why *why)
+static tl_err find_slice(const tl_node *n, tl_slice text, tl_node_id *ret, tl_named_by *ret_by,
+                         tl_why *why)
 {
     char word[TL_ALIKE_TEXT_MAX + 1];
-    tl_named_by by;
     if (text.n >= sizeof word || memchr(text.p, 0, text.n))
         text.n = 0; /* names nobody */
     memcpy(word, text.p, text.n);
     word[text.n] = 0;
-    return find(n, word, ret, &by, why);
+    return find(n, word, ret, ret_by, why);
+}
+
+tl_err tl_node_find_peer(const tl_node *n, tl_slice text, tl_node_id *ret, tl_why *why)
+{
+    tl_named_by by;
+    return find_slice(n, text, ret, &by, why);
+}
+
+/* TL_ERR_FORBIDDEN: it is this node. */
+static tl_err must_be_other(const tl_node *n, const tl_node_id *id, tl_named_by by, tl_why *why)
+{
+    if (!tl_node_id_eq(id, &n->identity.id))
+        return TL_OK;
+    return tl_why_set(why, TL_ERR_FORBIDDEN, "that is this node itself%s",
+                      by == TL_NAMED_BY_NAME ? ": no other node that is known is called so" : "");
+}
+
+tl_err tl_node_find_other(const tl_node *n, tl_slice text, tl_node_id *ret, tl_why *why)
+{
+    tl_named_by by;
+    tl_node_id id;
+    tl_err e = find_slice(n, text, &id, &by, why);
+    if (!e)
+        e = must_be_other(n, &id, by, why);
+    if (!e)
+        *ret = id;
+    return e;
 }
 
 static void fail(tl_call *call, tl_err e, const tl_why *why)
 {
     tl_call_fail(call,
-                 e == TL_ERR_INVALID     ? "E_INVALID"
-                 : e == TL_ERR_EXISTS    ? "E_AMBIGUOUS"
-                 : e == TL_ERR_NOT_FOUND ? "E_NOT_FOUND"
-                                         : "E_INTERNAL",
+                 e == TL_ERR_INVALID || e == TL_ERR_FORBIDDEN ? "E_INVALID"
+                 : e == TL_ERR_EXISTS                         ? "E_AMBIGUOUS"
+                 : e == TL_ERR_NOT_FOUND                      ? "E_NOT_FOUND"
+                                                              : "E_INTERNAL",
                  "%s", why->text);
 }
 
@@ -153,6 +180,16 @@ bool tl_node_peer_arg(const tl_node *n, const json_t *args, const char *key, tl_
 {
     tl_why why = {""};
     tl_err e = tl_node_find_peer(n, tl_slice_str(tl_json_string(args, key, "")), ret, &why);
+    if (e)
+        fail(call, e, &why);
+    return !e;
+}
+
+bool tl_node_other_arg(const tl_node *n, const json_t *args, const char *key, tl_call *call,
+                       tl_node_id *ret)
+{
+    tl_why why = {""};
+    tl_err e = tl_node_find_other(n, tl_slice_str(tl_json_string(args, key, "")), ret, &why);
     if (e)
         fail(call, e, &why);
     return !e;
@@ -180,8 +217,9 @@ static void found(const tl_node *n, tl_call *call, const tl_node_id *id, tl_name
     tl_call_ok(call, node);
 }
 
-/* Among the nodes of `some` first, then among all. */
-static void find_among(const tl_node *n, const known_nodes *some, const char *text, tl_call *call)
+/* Among the nodes of `some` first, then among all. `other`: this node itself is refused. */
+static void find_among(const tl_node *n, const known_nodes *some, const char *text, bool other,
+                       tl_call *call)
 {
     tl_node_id id = {0};
     tl_named_by by = TL_NAMED_BY_ID;
@@ -191,6 +229,8 @@ static void find_among(const tl_node *n, const known_nodes *some, const char *te
                    : TL_ERR_NOT_FOUND;
     if (e == TL_ERR_NOT_FOUND)
         e = find(n, text, &id, &by, &why);
+    if (!e && other)
+        e = must_be_other(n, &id, by, &why);
     if (e)
         fail(call, e, &why);
     else
@@ -215,7 +255,7 @@ static void find_member(tl_node *n, const json_t *args, const char *text, tl_cal
         tl_networks_each(n->book, m[0], add_any_member, &k);
         add_node(&k, &n->identity.id);
     }
-    find_among(n, &k, text, call);
+    find_among(n, &k, text, false, call);
     free(k.list);
 }
 
@@ -223,6 +263,7 @@ typedef struct {
     tl_report report; /* first */
     tl_node *node;
     tl_call *call;
+    bool other;
     char text[TL_ALIKE_TEXT_MAX + 1];
 } ledger_search;
 
@@ -239,22 +280,23 @@ static void on_ledger(tl_report *r, tl_err e)
         if (!tl_node_id_parse_form(tl_slice_str(tl_json_string(one, "node_id", "")), &id))
             add_node(&k, &id);
     }
-    find_among(s->node, &k, s->text, s->call);
+    find_among(s->node, &k, s->text, s->other, s->call);
     json_decref(r->result);
     free(k.list);
     free(s);
 }
 
 /* The nodes with which there are accounts come first. */
-static void find_account(tl_node *n, const char *text, tl_call *call)
+static void find_account(tl_node *n, const char *text, bool other, tl_call *call)
 {
     ledger_search *s = n->credit ? calloc(1, sizeof *s) : NULL;
     if (!s) {
-        find_among(n, &(known_nodes){.node = n}, text, call);
+        find_among(n, &(known_nodes){.node = n}, text, other, call);
         return;
     }
     s->node = n;
     s->call = call;
+    s->other = other;
     snprintf(s->text, sizeof s->text, "%s", text);
     s->report.what = TL_REPORT_WALLET;
     s->report.self = n->identity.id;
@@ -304,13 +346,14 @@ static void on_looked(void *user)
 {
     tl_find_call *f = user;
     const char *text = tl_json_string(f->args, "peer", "");
+    bool other = tl_json_bool(f->args, "other", false);
     tl_call_on_drop(f->call, NULL, NULL);
     if (json_object_get(f->args, "net"))
         find_member(f->node, f->args, text, f->call);
     else if (tl_json_bool(f->args, "ledger", false))
-        find_account(f->node, text, f->call);
+        find_account(f->node, text, other, f->call);
     else
-        find_among(f->node, &(known_nodes){.node = f->node}, text, f->call);
+        find_among(f->node, &(known_nodes){.node = f->node}, text, other, f->call);
     forget_search(f);
 }
 

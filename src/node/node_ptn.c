@@ -243,7 +243,7 @@ static bool read_invite(tl_node *n, const json_t *args, tl_call *call, tl_invite
         !number_arg(args, "valid_s", 0, call, &i.valid_seconds))
         return false;
     i.bound = bound && !json_is_null(bound);
-    if (i.bound && !tl_node_peer_arg(n, args, "for", call, &i.node))
+    if (i.bound && !tl_node_other_arg(n, args, "for", call, &i.node))
         return false;
     i.expires_at = life > TL_INVITE_LIFE_MAX ? TL_PTN_TIME_MAX : tl_loop_unix() + life;
     const tl_string_list *relays = &n->settings.wan_relay_url;

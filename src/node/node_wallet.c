@@ -130,7 +130,7 @@ void tl_verb_wallet_history(tl_node *n, const json_t *args, tl_call *call)
         tl_call_fail(call, "E_INVALID", "`since` is not a time in whole Unix seconds");
         return;
     }
-    if ((has_peer && !tl_node_peer_arg(n, args, "peer", call, &peer)) ||
+    if ((has_peer && !tl_node_other_arg(n, args, "peer", call, &peer)) ||
         (net[0] && !find_network(n, net, call, &network)))
         return;
     const json_t *limit = json_object_get(args, "limit"), *after = json_object_get(args, "after");
@@ -248,7 +248,7 @@ void tl_verb_wallet_settle(tl_node *n, const json_t *args, tl_call *call)
                      "AMOUNT is a whole number of micro-credits from 1 to 2^53 - 1");
         return;
     }
-    if (!tl_node_peer_arg(n, args, "peer", call, &peer))
+    if (!tl_node_other_arg(n, args, "peer", call, &peer))
         return;
     tl_settle_call *s = n->credit ? calloc(1, sizeof *s) : NULL;
     if (!s) {

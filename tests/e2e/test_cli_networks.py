@@ -591,7 +591,7 @@ class Money(Case):
     def test_the_history_is_filtered_by_time_peer_and_network(self):
         self.verbs["peer.find"] = {"node_id": NODE, "by": "name"}
         self.teale("wallet", "history", "--since", "2026-01-31T18:00:00+01:00", "--peer", "gpu", "--ptn", "family")
-        self.assertIn(("peer.find", {"ledger": True, "peer": "gpu"}), self.seen)
+        self.assertIn(("peer.find", {"ledger": True, "other": True, "peer": "gpu"}), self.seen)
         verb, args = self.sent()
         self.assertEqual((verb, {k: args[k] for k in args if k != "limit"}),
                          ("wallet.history", {"since": 1769878800, "peer": NODE, "net": "family"}))

@@ -110,10 +110,19 @@ class Together(unittest.TestCase):
         fails(1, f"begins with {none}", "chat", "--peer", none, "x")
         fails(2, "mistyped", "chat", "--peer", "f" * 64, "x")
         fails(4, f"the peer {gone[:16]} is not at the relay", "chat", "--peer", gone, "x")
-        fails(4, "is not at the relay, or does not serve", "chat", "--peer", asker.node, "x")
+        name = json.loads(self.teale("asker", "status", "--json").stdout)["display_name"]
+        for own in (asker.node, asker.node[:16]):
+            fails(2, f'that is this node itself ("{name}"), and it has no model server', "chat", "--peer", own, "x")
+            for wallet in (("settle", own, "1"), ("history", "--peer", own)):
+                r = self.teale("asker", "wallet", *wallet)
+                self.assertEqual((r.returncode, r.stdout), (2, ""), r.stderr)
+                self.assertIn("that is this node itself", r.stderr)
         r = self.teale("asker", "chat", "--peer", provider.node, "x")
         self.assertEqual((r.returncode, r.stdout), (0, "x\n"), r.stderr)
         self.assertEqual(self.teale("provider", "chat", "--peer", provider.node, "x").stdout, "x\n")
+        r = self.teale("provider", "chat", "--peer", provider.node, "-m", "nope", "x")
+        self.assertEqual(r.returncode, 1)
+        self.assertIn('this node itself does not serve "nope"', r.stderr)
 
     def test_chat_without_its_relay_is_unreachable_and_the_cause_is_whole(self):
         host = ".".join(["y" * 60] * 3) + ".invalid"

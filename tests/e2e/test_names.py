@@ -107,6 +107,12 @@ class Names(unittest.TestCase):
             watched.stdout.close()
         self.assertIn(f"{self.anna.id[:16]} [mother] anna", line)
 
+    def test_a_name_that_is_only_this_nodes_own_is_said_to_be_so(self):
+        for what in (("ping", "me"), ("wallet", "settle", "me", "1")):
+            self.assertIn("that is this node itself: no other node that is known is called so", refusal(self.me, *what, code=2))
+        self.assertIn('that is this node itself ("me"), and it has no model server', refusal(self.me, "chat", "--peer", "me", "x", code=2))
+        self.assertIn("this node itself", self.me.command("why", "me").stdout)
+
     def test_http_takes_names_too(self):
         def asked(name):
             status, head, body = self.me.post(chat("parrot", "hi", stream=False), {"X-Teale-Ask-Peer": name})
@@ -114,6 +120,7 @@ class Names(unittest.TestCase):
         self.assertEqual(asked("anna"), (200, self.anna.id, None))
         self.assertEqual(asked("bob")[::2], (400, "ambiguous_peer"))
         self.assertEqual(asked("nobody")[::2], (404, "peer_not_found"))
+        self.assertEqual(asked("me")[::2], (400, "own_node"))
         self.assertEqual(asked("f" * 64)[::2], (400, "invalid_node_id"))
 
         def call(method, path, body=None):

@@ -201,6 +201,26 @@ tl_err tl_node_find_peer(const tl_node *n, tl_slice text, tl_node_id *ret_peer, 
                : TL_OK;
 }
 
+tl_err tl_node_find_other(const tl_node *n, tl_slice text, tl_node_id *ret_peer, tl_why *why)
+{
+    tl_err e = tl_node_find_peer(n, text, ret_peer, why);
+    return !e && tl_node_id_eq(ret_peer, &n->id)
+               ? tl_why_set(why, TL_ERR_FORBIDDEN, "that is this node itself")
+               : e;
+}
+
+const char *tl_node_name_of(const tl_node *n)
+{
+    (void)n;
+    return "me";
+}
+
+bool tl_node_has_backend(const tl_node *n)
+{
+    (void)n;
+    return false;
+}
+
 bool tl_node_lists(const tl_node *n, const char *model)
 {
     size_t i;
