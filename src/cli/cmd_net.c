@@ -143,8 +143,13 @@ int tl_cmd_netcheck(tl_cli *cli, const tl_args *args)
     tl_out_line("hairpin", known(nat, "hairpin"));
     tl_out_line("port preserved", known(nat, "port_preserved"));
     print_mapping(json_object_get(c, "port_mapping"));
-    snprintf(text, sizeof text, "port %d%s", (int)tl_json_number(udp, "port", 0),
-             tl_json_bool(udp, "blocked", false) ? ", blocked: no STUN server answers" : "");
+    const char *silent = "";
+    if (tl_json_bool(udp, "blocked", false))
+        silent = ", blocked: no STUN server answers";
+    else if (!strcmp(tl_json_string(nat, "state", ""),
+                     "unanswered")) /* or this machine is offline */
+        silent = ", no STUN server answers";
+    snprintf(text, sizeof text, "port %d%s", (int)tl_json_number(udp, "port", 0), silent);
     tl_out_line("udp", error ? error : text);
     print_relay(json_object_get(c, "relay"));
     print_addresses("interfaces", json_object_get(c, "interfaces"), "name");

@@ -165,10 +165,10 @@ json_t *tl_net_check_json(const tl_net_view *v)
         why = "not needed: there is no NAT";
     return json_pack("{s:{s:i, s:s?, s:b}, s:o, s:o, s:{s:b, s:s?, s:o, s:s?}, s:o, s:o}", "udp",
                      "port", (int)v->port, "error", v->off ? v->off : v->error, "blocked",
-                     v->nat.udp_blocked, "nat", tl_net_nat_json(v), "stun", stun_json(v),
-                     "port_mapping", "enabled", v->mapping_on, "method", v->mapped_by, "address",
-                     tl_net_addr_json(&v->mapped), "error", v->mapped_by ? NULL : why, "interfaces",
-                     interfaces_json(v), "candidates", candidates_json(v));
+                     !strcmp(nat_state(v), "blocked"), "nat", tl_net_nat_json(v), "stun",
+                     stun_json(v), "port_mapping", "enabled", v->mapping_on, "method", v->mapped_by,
+                     "address", tl_net_addr_json(&v->mapped), "error", v->mapped_by ? NULL : why,
+                     "interfaces", interfaces_json(v), "candidates", candidates_json(v));
 }
 
 json_t *tl_node_netcheck(const tl_node *n)

@@ -350,7 +350,7 @@ static void tell_relayed(const tl_story_facts *f, tl_story *s)
         remedy(s, "See: teale doctor");
     } else if (t.valid) {
         tell_standing(f, s, t.valid);
-    } else if (f->nat->udp_blocked) {
+    } else if (f->nat->udp_blocked && f->relay_connected) { /* else this machine may be offline */
         because(s, "udp_blocked_here",
                 "E_UDP_BLOCKED: 0 of %u STUN servers answered: UDP is blocked on our side",
                 f->nat->asked);

@@ -252,6 +252,7 @@ class Doctor(Case):
         self.assertTrue(check["udp"]["blocked"])
         self.assertFalse(any(s["answered"] for s in check["stun"]))
         self.assertIn("no answer", self.says(0, "friend", "netcheck"))
+        self.assertRegex(self.says(0, "friend", "netcheck"), r"(?m)^udp: port \d+, blocked: no STUN server answers$")
         self.assertIn("E_UDP_BLOCKED", self.says(0, "friend", "status"))
         begun = time.monotonic()
         said = self.says(0, "other", "up", "--api", "127.0.0.1:0", "--relay", self.relay)
@@ -271,6 +272,9 @@ class Doctor(Case):
         self.assertIn("0 of 1 STUN servers answered, and no relay is connected", udp["evidence"])
         for command in ("status", "netcheck"):
             self.assertNotIn("E_UDP_BLOCKED", self.says(0, "friend", command))
+        check = self.json("friend", "netcheck")
+        self.assertEqual((check["udp"]["blocked"], check["nat"]["state"]), (False, "unanswered"))
+        self.assertRegex(self.says(0, "friend", "netcheck"), r"(?m)^udp: port \d+, no STUN server answers$")
 
     def test_a_refused_registration_is_told_with_the_relays_reason(self):
         relay = self.start([RELAY, "--listen", "127.0.0.1:0", "--name", "relay.example.org"])

@@ -162,6 +162,9 @@ static void udp_blocked_here_is_told_but_not_of_a_path_that_stands(void **state)
     (void)state;
     nat = (tl_nat_facts){.udp_blocked = true, .asked = 4, .at = 1};
     tells("udp_blocked_here", "E_UDP_BLOCKED: 0 of 4", "Allow outgoing UDP");
+    facts.relay_connected = false; /* a node relays; whether UDP is blocked, no relay shows */
+    tells("no_answer", "none came back", "Allow UDP");
+    facts.relay_connected = true;
     set_valid(TL_VIA_RELAYED);
     tells("held_back", "203.0.113.9:5000, 18.0 ms", "again");
 }
