@@ -133,7 +133,7 @@ int tl_cmd_netcheck(tl_cli *cli, const tl_args *args)
     }
     const json_t *nat = json_object_get(c, "nat"), *udp = json_object_get(c, "udp");
     const char *error = tl_json_string(udp, "error", NULL);
-    snprintf(text, sizeof text, "%.40s (Tesseras: %.40s)", tl_json_string(nat, "type", "unknown"),
+    snprintf(text, sizeof text, "%.40s (Tesseras: %.40s)", tl_nattext_type(nat),
              tl_json_string(nat, "tesseras_type", "Unknown"));
     tl_out_line("nat", text);
     tl_out_line("mapping", tl_json_string(nat, "mapping", "unknown"));
@@ -266,9 +266,11 @@ static void print_nats(const json_t *w)
     const char *public = tl_json_string(ours, "public", NULL);
     const char *mapped = tl_json_string(ours, "mapped_by", NULL);
     snprintf(text, sizeof text, "here %.40s%s%.80s%s%.20s, there %.40s",
-             tl_json_string(ours, "nat", "unknown"), public ? " " : "", public ? public : "",
-             mapped ? ", mapped by " : "", mapped ? mapped : "",
-             tl_json_string(theirs, "nat", "unknown"));
+             !strcmp(tl_json_string(ours, "mapping", ""), "none")
+                 ? tl_nattext_type(ours)
+                 : tl_json_string(ours, "nat", "unknown"),
+             public ? " " : "", public ? public : "", mapped ? ", mapped by " : "",
+             mapped ? mapped : "", tl_json_string(theirs, "nat", "unknown"));
     tl_out_line("nat", text);
 }
 

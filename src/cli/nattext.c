@@ -29,6 +29,12 @@ static bool is_open(const json_t *nat)
     return strcmp(tl_json_string(nat, "mapping", ""), "none") == 0;
 }
 
+/* The type alone would be "fullCone": so it is for peers. */
+const char *tl_nattext_type(const json_t *nat)
+{
+    return is_open(nat) ? "no NAT" : tl_json_string(nat, "type", "unknown");
+}
+
 static void unanswered(const json_t *nat, char *text)
 {
     append(text, "0 of %d STUN servers answered: offline, or UDP is blocked",
@@ -63,9 +69,8 @@ void tl_nattext_step(const json_t *nat, char ret_text[TL_NATTEXT_MAX])
         append(ret_text, "UDP port %d, no STUN server has answered yet (teale netcheck)",
                (int)tl_json_number(nat, "port", 0));
     else
-        append(ret_text, "%.40s%s, %.60s",
-               is_open(nat) ? "public address" : tl_json_string(nat, "type", "unknown"),
-               is_open(nat) ? "" : " NAT", tl_json_string(nat, "public", "address not known"));
+        append(ret_text, "%.40s%s, %.60s", tl_nattext_type(nat), is_open(nat) ? "" : " NAT",
+               tl_json_string(nat, "public", "address not known"));
     if (by)
         append(ret_text, "; %.20s mapping yes", by);
     else if (!is_open(nat))
@@ -78,7 +83,7 @@ void tl_nattext_status(const json_t *nat, char ret_text[TL_NATTEXT_MAX])
     const char *public = tl_json_string(nat, "public", NULL);
     const char *by = tl_json_string(nat, "mapped_by", NULL);
     ret_text[0] = 0;
-    append(ret_text, "%.40s", tl_json_string(nat, "type", "unknown"));
+    append(ret_text, "%.40s", tl_nattext_type(nat));
     if (is_state(nat, "off")) {
         append(ret_text, ", no UDP port: relayed only");
         return;
@@ -97,13 +102,14 @@ void tl_nattext_status(const json_t *nat, char ret_text[TL_NATTEXT_MAX])
         append(ret_text, ", no STUN server has answered yet");
         return;
     }
-    append(ret_text, ", mapping %.40s, filtering %.40s", tl_json_string(nat, "mapping", "unknown"),
-           tl_json_string(nat, "filtering", "unknown"));
+    if (!is_open(nat))
+        append(ret_text, ", mapping %.40s", tl_json_string(nat, "mapping", "unknown"));
+    append(ret_text, ", filtering %.40s", tl_json_string(nat, "filtering", "unknown"));
     if (public)
         append(ret_text, ", public %.60s", public);
     if (by)
         append(ret_text, ", mapped by %.20s to %.60s", by, tl_json_string(nat, "mapped", "?"));
-    else
+    else if (!is_open(nat))
         append(ret_text, ", no port mapping");
     append(ret_text, ", IPv6 %.60s", tl_json_string(nat, "ipv6", "no"));
 }

@@ -13,6 +13,8 @@ void tl_nattext_step(const json_t *nat, char ret_text[TL_NATTEXT_MAX]);
 /* The line of `teale status`: "portRestricted, mapping endpoint-independent, filtering ..., public
  * ...". */
 void tl_nattext_status(const json_t *nat, char ret_text[TL_NATTEXT_MAX]);
+/* The NAT's type, or "no NAT"; borrowed from `nat`. */
+const char *tl_nattext_type(const json_t *nat);
 /* True when waiting longer brings nothing: the STUN servers have answered, or will not. */
 bool tl_nattext_is_settled(const json_t *nat);
 

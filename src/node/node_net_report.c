@@ -411,14 +411,14 @@ static json_t *why_json(const tl_node *n, const tl_node_id *peer, const tl_net_v
     tl_node_id_write(hex, peer);
     tl_story_tell(f, &story);
     return json_pack(
-        "{s:s, s:s, s:s?, s:s, s:s, s:s, s:s?, s:{s:s, s:o, s:s?}, s:{s:s}, s:o, s:o}", "node_id",
-        hex, "name", p ? p->name : "", "path", f->connected ? tl_via_name(f->via) : NULL, "reason",
-        story.reason, "because", story.because, "remedy", story.remedy, "rule",
+        "{s:s, s:s, s:s?, s:s, s:s, s:s, s:s?, s:{s:s, s:s, s:o, s:s?}, s:{s:s}, s:o, s:o}",
+        "node_id", hex, "name", p ? p->name : "", "path", f->connected ? tl_via_name(f->via) : NULL,
+        "reason", story.reason, "because", story.because, "remedy", story.remedy, "rule",
         f->connected ? f->rule : NULL, "ours", "nat", tl_nat_type_name(tl_nat_type_of(&v->nat)),
-        "public", tl_net_addr_json(v->nat.public4.family ? &v->nat.public4 : &v->nat.public6),
-        "mapped_by", v->mapped_by, "theirs", "nat", tl_nat_type_name(tl_story_peer_nat(f)),
-        "attempt", attempt_json(f->report, f->now), "pairs",
-        f->report ? pairs_json(f->report) : json_array());
+        "mapping", tl_nat_mapping_name(v->nat.mapping), "public",
+        tl_net_addr_json(v->nat.public4.family ? &v->nat.public4 : &v->nat.public6), "mapped_by",
+        v->mapped_by, "theirs", "nat", tl_nat_type_name(tl_story_peer_nat(f)), "attempt",
+        attempt_json(f->report, f->now), "pairs", f->report ? pairs_json(f->report) : json_array());
 }
 
 json_t *tl_node_why(const tl_node *n, const tl_node_id *peer)

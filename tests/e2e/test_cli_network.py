@@ -400,6 +400,18 @@ class Netcheck(Case):
                     "relay", "interfaces", "candidates"):
             self.assertRegex(text, rf"(?m)^{key}: \S")
 
+    def test_a_node_without_a_nat_is_called_so_everywhere(self):
+        peer = self.node("peer").node
+        self.node("friend")
+        self.wait(lambda: self.json("friend", "netcheck")["nat"]["mapping"] == "none")
+        self.wait(lambda: self.json("friend", "peers")["peers"])
+        self.assertRegex(self.says(0, "friend", "netcheck"), r"(?m)^nat: no NAT \(Tesseras: Public\)$")
+        self.assertRegex(self.says(0, "friend", "status"), r"(?m)^nat: no NAT, filtering ")
+        self.assertIn("no NAT: " + ADDRESS, self.says(0, "friend", "doctor"))
+        why = self.json("friend", "why", peer)
+        self.assertEqual((why["ours"]["nat"], why["ours"]["mapping"]), ("fullCone", "none"))
+        self.assertRegex(self.says(0, "friend", "why", peer), r"(?m)^nat: here no NAT " + ADDRESS)
+
     def test_a_port_that_is_closed_while_it_asks_harms_nothing(self):
         silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.addCleanup(silent.close)

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -26,6 +27,11 @@ static void step(const json_t *nat, char *text)
 static void status(const json_t *nat, char *text)
 {
     tl_nattext_status(nat, text);
+}
+
+static void type(const json_t *nat, char *text)
+{
+    snprintf(text, TL_NATTEXT_MAX, "%s", tl_nattext_type(nat));
 }
 
 #define KNOWN                                                                                      \
@@ -52,9 +58,14 @@ static void what_is_known_is_one_line(void **state)
 static void a_public_address_is_no_nat(void **state)
 {
     (void)state;
-    assert_string_equal(text_of(step, "{\"state\":\"known\",\"type\":\"fullCone\",\"mapping\":"
-                                      "\"none\",\"public\":\"203.0.113.7:1\",\"ipv6\":null}"),
-                        "public address, 203.0.113.7:1; IPv6 no");
+    const char *open =
+        "{\"state\":\"known\",\"type\":\"fullCone\",\"mapping\":\"none\",\"filtering\":"
+        "\"unknown\",\"public\":\"203.0.113.7:1\",\"ipv6\":null}";
+    assert_string_equal(text_of(step, open), "no NAT, 203.0.113.7:1; IPv6 no");
+    assert_string_equal(text_of(status, open),
+                        "no NAT, filtering unknown, public 203.0.113.7:1, IPv6 no");
+    assert_string_equal(text_of(type, open), "no NAT");
+    assert_string_equal(text_of(type, "{" KNOWN "\"ipv6\":null}"), "portRestricted");
 }
 
 static void blocked_udp_is_said_with_the_remedy(void **state)
