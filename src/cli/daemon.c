@@ -218,6 +218,16 @@ bool tl_daemon_is_on_lan(const json_t *status)
     return strcmp(by, "off") != 0 && strcmp(by, "failed") != 0;
 }
 
+void tl_daemon_write_announced(char ret_text[TL_DAEMON_ANNOUNCED_MAX], const json_t *status)
+{
+    int nodes = (int)tl_json_number(json_object_get(status, "lan"), "nodes", 0);
+    if (nodes)
+        snprintf(ret_text, TL_DAEMON_ANNOUNCED_MAX, "%d node%s announced there", nodes,
+                 nodes == 1 ? " is" : "s are");
+    else
+        snprintf(ret_text, TL_DAEMON_ANNOUNCED_MAX, "nobody is announced there yet");
+}
+
 bool tl_daemon_is_offline(const json_t *status)
 {
     return tl_json_bool(status, "offline", false);
@@ -240,13 +250,14 @@ void tl_daemon_tell_no_model(const json_t *status)
     const json_t *wan = json_object_get(status, "wan");
     tl_buf url = {0}, error = {0};
     bool wan_on = tl_json_bool(wan, "enabled", false);
+    char announced[TL_DAEMON_ANNOUNCED_MAX];
+    tl_daemon_write_announced(announced, status);
     if (!wan_on && tl_daemon_is_offline(status))
         tl_daemon_tell_offline();
     else if (!wan_on && tl_daemon_is_on_lan(status))
         tl_out_note("No model is known yet: this node finds others on the local network alone, and "
-                    "%.0f are announced there now. A question asks them: teale chat \"Why is the "
-                    "sky blue?\"",
-                    tl_json_number(json_object_get(status, "lan"), "nodes", 0));
+                    "%s. A question asks all: teale chat \"Why is the sky blue?\"",
+                    announced);
     else if (!wan_on)
         tl_out_note("No model can be asked: no relay is used. Name one on which others share a "
                     "model (teale down, then teale up --relay URL), or share a model server of "

@@ -50,6 +50,9 @@ int tl_daemon_get(const tl_cli *cli, const char *path, tl_time timeout, json_t *
 bool tl_daemon_setting_changed(const tl_cli *cli, const char *key);
 /* Does the node find others on the local network, as its status says? */
 bool tl_daemon_is_on_lan(const json_t *status);
+#define TL_DAEMON_ANNOUNCED_MAX 64
+/* "nobody is announced there yet", "2 nodes are announced there": on the local network, as its status says. */
+void tl_daemon_write_announced(char ret_text[TL_DAEMON_ANNOUNCED_MAX], const json_t *status);
 /* Has its machine no network, as its status says? */
 bool tl_daemon_is_offline(const json_t *status);
 /* Prints that, and what to do. */

@@ -77,12 +77,13 @@ void tl_show_introducing(const json_t *i)
 void tl_show_lan(const json_t *lan)
 {
     const char *by = tl_json_string(lan, "discovery", "off");
+    double nodes = tl_json_number(lan, "nodes", 0);
     if (!strcmp(by, "off") || !strcmp(by, "failed"))
         tl_out_line("lan", strcmp(by, "off") ? "failed: teale doctor" : "off");
     else
-        printf("%slan:%s %.0f nodes are announced, found by %s\n",
-               tl_out_colour(stdout, TL_COLOUR_DIM), tl_out_end(stdout),
-               tl_json_number(lan, "nodes", 0), by);
+        printf("%slan:%s %.0f node%s announced, found by %s\n",
+               tl_out_colour(stdout, TL_COLOUR_DIM), tl_out_end(stdout), nodes,
+               nodes == 1 ? " is" : "s are", by);
 }
 
 void tl_show_announced(tl_table *t, const json_t *node, bool whole, bool aliases)

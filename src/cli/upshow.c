@@ -7,10 +7,11 @@
 #include <poll.h>
 #include <time.h>
 
-#define STEPS    5
-#define ASK_TIME (5 * TL_SEC)
-#define NAT_TIME (1 * TL_SEC) /* not worth a longer wait: the node works all the same */
-#define POLL_MS  100
+#define STEPS        5
+#define ASK_TIME     (5 * TL_SEC)
+/* Not worth a longer wait: the node works all the same. A neighbour answers within 150 ms. */
+#define NETWORK_TIME (1 * TL_SEC)
+#define POLL_MS      100
 
 static tl_time now(void)
 {
@@ -166,22 +167,24 @@ static int show_relay(const json_t *status)
     return code;
 }
 
-static bool is_nat_settled(const json_t *status)
+/* The NAT is told; on the local network alone, somebody is heard there. */
+static bool is_network_settled(const json_t *status)
 {
-    return !tl_json_bool(json_object_get(status, "wan"), "enabled", false) ||
-           tl_nattext_is_settled(json_object_get(status, "nat"));
+    if (tl_json_bool(json_object_get(status, "wan"), "enabled", false))
+        return tl_nattext_is_settled(json_object_get(status, "nat"));
+    return tl_daemon_is_offline(status) || !tl_daemon_is_on_lan(status) ||
+           tl_json_number(json_object_get(status, "lan"), "nodes", 0) > 0;
 }
 
 static void show_network(const json_t *status)
 {
-    char text[TL_NATTEXT_MAX];
+    char text[TL_NATTEXT_MAX], announced[TL_DAEMON_ANNOUNCED_MAX];
     if (!tl_json_bool(json_object_get(status, "wan"), "enabled", false)) {
+        tl_daemon_write_announced(announced, status);
         if (tl_daemon_is_offline(status))
             tl_progress_done(4, STEPS, "network", "none: no interface has an address");
         else if (tl_daemon_is_on_lan(status))
-            tl_progress_done(4, STEPS, "network",
-                             "the local network alone; %.0f nodes are announced there",
-                             tl_json_number(json_object_get(status, "lan"), "nodes", 0));
+            tl_progress_done(4, STEPS, "network", "the local network alone; %s", announced);
         else
             tl_progress_done(4, STEPS, "network", "this machine only");
         return;
@@ -370,8 +373,8 @@ int tl_upshow(const tl_cli *cli, const char *new_key, bool in_clear, tl_time tim
         return TL_EXIT_FAILED;
     int relay = show_relay(status);
     json_decref(status);
-    tl_progress_live(4, STEPS, "network", "asking the STUN servers ...");
-    status = wait_status(cli, now() + NAT_TIME, "the STUN servers", is_nat_settled);
+    tl_progress_live(4, STEPS, "network", "looking at the network ...");
+    status = wait_status(cli, now() + NETWORK_TIME, "the network", is_network_settled);
     if (!status)
         return TL_EXIT_FAILED;
     show_network(status);

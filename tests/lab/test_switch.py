@@ -90,6 +90,23 @@ def a_neighbour_that_was_never_asked_is_shown_and_named_by_16_digits(lab, progra
     assert not shown["announced"] and [p["path"] for p in shown["peers"]] == ["lan"], shown
 
 
+def up_listens_for_neighbours_before_it_counts_them(lab, programs):
+    two = _machine(lab, programs, "two")
+    one = Node(lab, programs, lab.machine("one"), "one", None, None, start=False, env=ENV, settings={"nat.stun_servers": "[]", **LAN})
+    words = "nobody is announced there yet"
+    try:
+        for neighbour in (False, True):
+            if neighbour:
+                two.start()
+                words = "1 node is announced there"
+            up = lab.run(one.host, [one.teale, "--home", one.home, "up"], env=ENV)
+            said = up.stdout + up.stderr
+            assert f"the local network alone; {words}" in said and f"{words}. A question asks all: teale chat" in said, said
+            one.command("down")
+    finally:
+        one.command("down", check=False)
+
+
 def the_first_question_after_a_start_waits_for_the_neighbour(lab, programs):
     """The peer is known from before, and dialled before anybody has announced anything."""
     two = _machine(lab, programs, "two")
