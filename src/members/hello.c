@@ -421,8 +421,10 @@ static void objects_stored(tl_members_stored *s, tl_err e)
     t->now = NULL;
     t->saving = false;
     if (e) {
-        tl_log(TL_LOG_ERROR, "network %s: what an admin signed could not be stored: %s",
-               n ? n->name : "(left)", tl_err_name(e));
+        tl_log(TL_LOG_ERROR,
+               "network %s: what an admin signed could not be stored%s%s; tried again",
+               n ? n->name : "(left)", e == TL_ERR_IO ? "" : ": ", /* the store tells why */
+               e == TL_ERR_IO ? "" : tl_err_name(e));
         t->save_again = tl_members_now(m) + 5 * TL_SEC;
         tl_members_rearm(m, t->save_again);
     }

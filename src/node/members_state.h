@@ -46,6 +46,8 @@ tl_ptn_call *tl_ptn_call_new(tl_node *n, tl_call *call, json_t *(*result)(tl_ptn
 void tl_ptn_call_free(tl_ptn_call *c);
 /* Answers with a refusal. `words` "": those of the refusal. */
 void tl_ptn_refuse(tl_call *call, tl_refusal r, const char *words);
+/* The same of what this node itself did: where its store took nothing, with the cause. */
+void tl_ptn_refuse_here(const tl_node *n, tl_call *call, tl_refusal r, const char *words);
 /* The network that `args` name. NULL: the call has failed. */
 tl_membership *tl_ptn_network(tl_node *n, const json_t *args, tl_call *call);
 /* RFC 3339; null: never, or not known (0). */

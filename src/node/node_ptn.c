@@ -22,6 +22,18 @@ void tl_ptn_refuse(tl_call *call, tl_refusal r, const char *words)
     tl_call_fail(call, tl_refusal_code(r), "%s", *words ? words : tl_refusal_words(r));
 }
 
+void tl_ptn_refuse_here(const tl_node *n, tl_call *call, tl_refusal r, const char *words)
+{
+    tl_store_state store = {0};
+    if (n->store)
+        tl_store_state_of(n->store, &store);
+    if (r == TL_REFUSAL_STORE && !*words && store.failing && store.cause[0])
+        tl_call_fail(call, tl_refusal_code(r), "it could not be stored: %.*s (%.200s)",
+                     (int)sizeof store.cause, store.cause, store.path);
+    else
+        tl_ptn_refuse(call, r, words);
+}
+
 void tl_ptn_call_free(tl_ptn_call *c)
 {
     DL_DELETE(c->node->members_world->calls, c);
@@ -35,7 +47,7 @@ static void on_done(tl_members_op *op)
 {
     tl_ptn_call *c = (tl_ptn_call *)op;
     if (c->call && op->refusal)
-        tl_ptn_refuse(c->call, op->refusal, op->words);
+        tl_ptn_refuse_here(c->node, c->call, op->refusal, op->words);
     else if (c->call)
         tl_call_ok(c->call, c->result(c));
     tl_ptn_call_free(c);

@@ -51,7 +51,7 @@ static void finish(tl_ptn_call *c, tl_err e, json_t *answer)
     if (!c->call)
         json_decref(answer);
     else if (e)
-        tl_ptn_refuse(c->call, TL_REFUSAL_STORE, "");
+        tl_ptn_refuse_here(c->node, c->call, TL_REFUSAL_STORE, "");
     else
         tl_call_ok(c->call, answer);
     tl_ptn_call_free(c);

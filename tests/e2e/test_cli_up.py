@@ -442,6 +442,16 @@ class Disk(Up):
             os.unlink(os.path.join(mount, f"file{i}"))
         subprocess.run(["mount", "-o", "remount,size=8m", mount], check=True)  # the database wants its room
         self.fails(0, "up", "--api", "127.0.0.1:0", "--home", mount)
+        with open(os.path.join(mount, "fill"), "wb", buffering=0) as f:  # it is full under the running node
+            try:
+                while f.write(b"x" * 4096):
+                    pass
+            except OSError:
+                pass
+        for command in (("ptn", "create", "family"), ("peers", "alias", "58" + 31 * "66", "a")):
+            self.says(1, "E_STORE", "the disk is full", home=mount, command=command)
+        os.unlink(os.path.join(mount, "fill"))
+        self.ok("ptn", "create", "family", "--home", mount)
         self.ok("down", "--home", mount)
 
     def test_a_read_only_disk_is_named_with_its_cause_and_remedy(self):
