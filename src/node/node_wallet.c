@@ -7,6 +7,7 @@
 #include "node/verbs.h"
 #include "store/ledger.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <utlist.h>
 
@@ -197,6 +198,29 @@ static void on_not_connected(tl_peer_wish *w, tl_err e, const char *why)
     tl_credit_settle_away(s->node->credit, &s->peer);
 }
 
+/* More than is owed, by this node's books or by the peer's. `balance`: by this node's; above 0 the peer owes. */
+static void fail_too_much(const tl_settle_call *s, const char *hex, int64_t balance)
+{
+    int64_t owed = balance < 0 ? -balance : balance;
+    char who[64];
+    if (!owed) {
+        tl_call_fail(s->call, "E_TOO_MUCH", "nothing is owed between this node and %.8s", hex);
+        return;
+    }
+    if (balance > 0)
+        snprintf(who, sizeof who, "%.8s owes this node %lld", hex, (long long)owed);
+    else
+        snprintf(who, sizeof who, "this node owes %.8s %lld", hex, (long long)owed);
+    if (s->amount > owed)
+        tl_call_fail(s->call, "E_TOO_MUCH", "%lld micro-credits are more than is owed: %s",
+                     (long long)s->amount, who);
+    else
+        tl_call_fail(s->call, "E_TOO_MUCH",
+                     "%.8s refused it: by its books less than %lld micro-credits is owed, by this "
+                     "node's %s. A receipt may be on its way: try again",
+                     hex, (long long)s->amount, who);
+}
+
 static void settled(void *user, tl_settle_result r, int64_t balance)
 {
     tl_settle_call *s = user;
@@ -216,12 +240,7 @@ static void settled(void *user, tl_settle_result r, int64_t balance)
                      "this one is not. The balance is %lld micro-credits: settle what is left",
                      hex, (long long)balance);
         break;
-    case TL_SETTLE_TOO_MUCH:
-        tl_call_fail(s->call, "E_TOO_MUCH",
-                     "%lld micro-credits are more than is owed between this node and %.8s: teale "
-                     "wallet shows the balance",
-                     (long long)s->amount, hex);
-        break;
+    case TL_SETTLE_TOO_MUCH: fail_too_much(s, hex, balance); break;
     case TL_SETTLE_AWAY:
         tl_call_fail(s->call, "E_AWAY",
                      "%.8s is not connected, or did not sign: the balance is as it was. Try again "

@@ -204,6 +204,18 @@ class Settlements(Base):
         self.even(owed)
         return owed
 
+    def test_more_than_is_owed_is_refused_with_what_is_owed_and_by_whom(self):
+        owed = self.owing()
+        too_much = f"{owed + 1} micro-credits are more than is owed: "
+        self.assertIn(too_much + f"this node owes {self.server.id[:8]} {owed}",
+                      self.asker.command("wallet", "settle", self.server.id, str(owed + 1), code=1).stderr)
+        self.assertIn(too_much + f"{self.asker.id[:8]} owes this node {owed}",
+                      self.server.command("wallet", "settle", self.asker.id, str(owed + 1), code=1).stderr)
+        gone = "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c"
+        self.assertIn(f"nothing is owed between this node and {gone[:8]}",
+                      self.asker.command("wallet", "settle", gone, "1", code=1).stderr)
+        self.even(owed)
+
     def test_a_debtor_proposes_and_the_creditor_completes_it(self):
         owed = self.owing()
         done = self.asker.json("wallet", "settle", self.server.id, "3")
