@@ -22,6 +22,23 @@ static void add_credits(tl_table *t, const json_t *object, const char *key)
     tl_table_add(t, text);
 }
 
+/* Those with which anything was ever owed; a provider for nothing has an account with every stranger that asked. */
+static json_t *with_sums(const json_t *peers)
+{
+    static const char *const sums[] = {"balance_micro", "earned_micro", "spent_micro", "held_micro",
+                                       "settled_micro"};
+    json_t *list = json_array(), *p;
+    size_t i;
+    json_array_foreach (peers, i, p) {
+        bool any = false;
+        for (size_t f = 0; f < sizeof sums / sizeof *sums; f++)
+            any |= tl_json_number(p, sums[f], 0) != 0;
+        if (any && json_array_append(list, p))
+            break;
+    }
+    return list;
+}
+
 static int print_peers(const json_t *peers)
 {
     static const char *const heads[] = {"NODE", "NAME",    "BALANCE", "EARNED",   "SPENT",
@@ -71,6 +88,8 @@ static int print_wallet(const json_t *w)
 {
     static const char *const keys[] = {"balance", "earned", "spent", "held"};
     const json_t *peers = json_object_get(w, "peers"), *ptns = json_object_get(w, "ptns");
+    json_t *shown = with_sums(peers);
+    size_t hidden = json_array_size(peers) - json_array_size(shown);
     int code = TL_EXIT_OK;
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         char field[32], credits[TL_WORDS_MAX], line[TL_WORDS_MAX + 40];
@@ -82,10 +101,14 @@ static int print_wallet(const json_t *w)
                                             : " (owed to this node)");
         tl_out_line(keys[i], line);
     }
-    if (json_array_size(peers))
-        code = print_peers(peers);
+    if (json_array_size(shown))
+        code = print_peers(shown);
     else
         tl_out_note("nothing was bought or sold yet");
+    if (hidden)
+        tl_out_note("%zu more node%s asked or answered for nothing: teale wallet --json", hidden,
+                    hidden == 1 ? "" : "s");
+    json_decref(shown);
     if (!code && json_array_size(ptns))
         code = print_networks(ptns);
     return code;

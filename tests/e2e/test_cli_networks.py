@@ -575,6 +575,23 @@ class Money(Case):
         self.assertRegex(out, r"family +0 +2 +" + NET[:16])
         self.assertEqual(self.json("wallet"), self.verbs["wallet.show"])
 
+    def test_nodes_with_which_nothing_was_ever_owed_are_counted_and_not_listed(self):
+        show = self.verbs["wallet.show"]
+        one = dict(show["peers"][0])
+        for key in ("balance_micro", "earned_micro", "spent_micro", "held_micro", "settled_micro"):
+            one[key] = 0
+        strangers = [{**one, "node_id": f"{i:02x}" + NODE[2:], "name": None, "unsigned": 2} for i in (0, 1)]
+        self.verbs["wallet.show"] = {**show, "peers": show["peers"] + strangers}
+        r = self.teale("wallet")
+        self.assertIn(NODE[:16], r.stdout)
+        self.assertNotIn(strangers[0]["node_id"][:16], r.stdout)
+        self.assertIn("2 more nodes asked or answered for nothing", r.stderr)
+        self.assertEqual(len(self.json("wallet")["peers"]), 3)
+        self.verbs["wallet.show"] = {**show, "peers": strangers[:1]}
+        r = self.teale("wallet")
+        self.assertNotIn("UNSIGNED", r.stdout)
+        self.assertIn("nothing was bought or sold yet\n1 more node asked or answered for nothing", r.stderr)
+
     def test_a_balance_of_nothing_is_owed_to_nobody(self):
         self.verbs["wallet.show"] = {"balance_micro": 0, "earned_micro": 0, "spent_micro": 0, "held_micro": 0, "peers": [],
                                      "ptns": []}
