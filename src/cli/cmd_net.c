@@ -32,6 +32,34 @@ static void print_yes(const char *key, const char *yes)
 
 /* --- netcheck --- */
 
+static const char *error_of(const json_t *servers, size_t i)
+{
+    return tl_json_string(json_array_get(servers, i), "error", NULL);
+}
+
+/* Why servers have no address: one line for each cause. */
+static void print_unnamed(const json_t *servers)
+{
+    size_t n = json_array_size(servers);
+    for (size_t i = 0; i < n; i++) {
+        const char *error = error_of(servers, i);
+        tl_buf line = {0};
+        bool told = false;
+        for (size_t k = 0; k < i && error; k++)
+            told |= error_of(servers, k) && !strcmp(error_of(servers, k), error);
+        if (!error || told)
+            continue;
+        tl_err e = tl_buf_append_str(&line, error);
+        for (size_t k = i; k < n && !e; k++)
+            if (error_of(servers, k) && !strcmp(error_of(servers, k), error))
+                e = tl_buf_printf(&line, "%s%s", k == i ? ": " : ", ",
+                                  tl_json_string(json_array_get(servers, k), "server", ""));
+        if (!e && !tl_buf_append(&line, tl_slice_of("", 1)))
+            tl_out_line("no address", (const char *)tl_buf_begin(&line));
+        tl_buf_clear(&line);
+    }
+}
+
 /* `off`: why there is no UDP port to ask them from; NULL: there is one. */
 static void print_servers(const json_t *servers, const char *off)
 {
@@ -50,11 +78,12 @@ static void print_servers(const json_t *servers, const char *off)
         snprintf(rtt, sizeof rtt, "%.1f ms", tl_json_number(server, "rtt_ms", 0));
         tl_table_add(&t, tl_json_string(server, "server", ""));
         tl_table_add(&t, tl_json_string(server, "address", "-"));
-        tl_table_add(&t, answered ? rtt : tl_json_string(server, "error", "no answer"));
+        tl_table_add(&t, answered ? rtt : error_of(servers, i) ? "no address" : "no answer");
         tl_table_add(&t, tl_json_string(server, "mapped", "-"));
     }
     if (tl_table_end(&t))
         tl_out_error("out of memory");
+    print_unnamed(servers);
 }
 
 static void print_addresses(const char *key, const json_t *list, const char *name)

@@ -299,13 +299,15 @@ class Doctor(Case):
         self.assertIn("refused us" if wan["relay"] == first else "nothing listens", wan["error"])
 
     def test_a_name_that_no_dns_knows_is_not_a_server_that_is_silent(self):
-        self.node("friend", stun=["stun.invalid:3478"])
+        self.node("friend", stun=["stun.invalid:3478", "stun.invalid:3479"])
         udp = self.checks("friend", 0)["udp"]
         self.assertIn("stun.invalid:3478: cannot look up stun.invalid", udp["evidence"])
         server = [s for s in self.json("friend", "netcheck")["stun"] if s["server"] == "stun.invalid:3478"][0]
         self.assertIn("cannot look up", server["error"])
         self.assertFalse(server["answered"])
-        self.assertIn("cannot look up stun.invalid", self.says(0, "friend", "netcheck"))
+        shown = self.says(0, "friend", "netcheck")
+        self.assertRegex(shown, r"(?m)^stun\.invalid:3478 +- +no address +-$")
+        self.assertRegex(shown, r"(?m)^no address: cannot look up stun\.invalid.*: stun\.invalid:3478, stun\.invalid:3479$")
 
     def test_the_side_whose_clock_is_wrong_is_told_so(self):
         offset = self.dir + ".offset"
