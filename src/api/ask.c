@@ -3,6 +3,7 @@
 #include "api/passed.h"
 #include "api/question.h"
 #include "api/scope.h"
+#include "api/strain.h"
 #include "ask/bodytype.h"
 #include "ask/modelname.h"
 #include "base/log.h"
@@ -44,6 +45,7 @@ struct tl_api_ask {
     bool scoped;         /* to a private network: its members alone are asked */
     tl_answer_head head; /* unless ASKED */
     tl_buf held;         /* HOLDING: the body so far */
+    tl_strain strain;    /* of a stream of events */
 };
 
 static void set_state(tl_api_ask *a, ask_state to)
@@ -160,6 +162,17 @@ static void pass_on(tl_api_ask *a, tl_slice bytes)
     tl_exchange_set_paused(a->exchange, true);
 }
 
+/* Comments and events named "error" are the node's own word, which no provider has. */
+static void pass_events(tl_api_ask *a, tl_slice bytes)
+{
+    tl_buf kept = {0};
+    if (tl_strain_feed(&a->strain, bytes, &kept))
+        give_up(a, "out of memory");
+    else if (kept.len)
+        pass_on(a, tl_buf_slice(&kept));
+    tl_buf_clear(&kept);
+}
+
 static void note_first_byte(tl_api_ask *a)
 {
     if (!a->asked_at)
@@ -187,7 +200,9 @@ static void on_body(void *user, tl_slice bytes)
         pass_on(a, tl_buf_slice(&a->held));
         tl_buf_clear(&a->held);
     }
-    if (a->state == ASK_STREAMING)
+    if (a->state == ASK_STREAMING && a->sse)
+        pass_events(a, bytes);
+    else if (a->state == ASK_STREAMING)
         pass_on(a, bytes);
     else if (tl_buf_append(&a->held, bytes))
         give_up(a, "out of memory");

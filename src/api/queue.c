@@ -29,17 +29,21 @@ void tl_api_queue_comment(tl_httpd_req *r, const tl_progress *p, tl_time waited,
     tl_buf_clear(&text);
 }
 
-/* JSON of a server may have line ends, which would end the event. */
+/* JSON of a server may have line ends, which would end the event. An error of its own has no name: "event: error" is
+ * the node's word (strain.h). */
 void tl_api_queue_answer(tl_httpd_req *r, int status, tl_slice body)
 {
     json_t *root = NULL;
     tl_buf text = {0};
-    tl_err e = tl_buf_append_str(&text, status < 300 ? "data: " : "event: error\ndata: ");
-    if (!e && !tl_json_parse(body, 32, &root, NULL))
+    bool is_json = !tl_json_parse(body, 32, &root, NULL),
+         passes = is_json && (status < 300 || json_is_object(json_object_get(root, "error")));
+    tl_err e = tl_buf_append_str(&text, passes ? "data: " : "event: error\ndata: ");
+    if (!e && passes)
         e = tl_json_write(&text, root);
     else if (!e)
         e = tl_api_error_text(&text, status, "backend_error", NULL,
-                              "the model server's answer is no JSON");
+                              is_json ? "the model server refused the question, and did not say why"
+                                      : "the model server's answer is no JSON");
     if (!e)
         e = tl_buf_append_str(&text, "\n\n");
     if (!e)

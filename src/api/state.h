@@ -8,6 +8,7 @@
  *   answer.c     JSON and errors in OpenAI's shape
  *   scope.c      for which private network a request is
  *   ask.c        questions to models, streamed and whole
+ *   strain.c     what of a provider's stream of events is left out
  *   events.c     /v1/events
  *   look.c       requests that wait for the node to look around
  *   pages.c      models, health, app

@@ -1,9 +1,9 @@
 #include "cli/chat.h"
 
 #include "cli/chat_status.h"
-#include "cli/chat_who.h"
-#include "cli/daemon.h"
+#include "cli/chat_told.h"
 
+#include <strings.h>
 #include <time.h>
 
 #define PREPARE_WITHIN (300 * TL_MS) /* a node that is too busy for this is asked all the same */
@@ -48,59 +48,12 @@ static void on_text(tl_chat *c, const char *text)
         c->e = TL_ERR_NOMEM;
 }
 
-/* Of what comes in the middle of an answer: "waiting for=path seconds=4 peer=3f9a..." */
-static void on_silence(tl_chat *c, const char *line)
-{
-    char what[16], node[TL_NODE_ID_HEX + 1] = "", who[sizeof c->silence.who];
-    unsigned seconds;
-    if (c->json ||
-        sscanf(line, "waiting for=%15[a-z] seconds=%6u peer=%64[0-9a-f]", what, &seconds, node) < 2)
-        return;
-    bool path = !strcmp(what, "path");
-    if (!path && strcmp(what, "model") != 0)
-        return;
-    if (*node) {
-        const char *called = tl_chat_who(c, node);
-        snprintf(who, sizeof who, "%s%s%.8s", called, *called ? " " : "", node);
-    }
-    tl_silence_say(&c->silence, *node ? who : "the model server",
-                   path    ? "; its path is being looked at"
-                   : *node ? "; it is connected, and its model silent"
-                           : "",
-                   now() - seconds * TL_SEC);
-}
-
-/* What the node says of a question that waits (docs/http-api.md, Errors). */
-static void on_comment(tl_chat *c, tl_slice text)
-{
-    static const char *const words[][2] = {
-        {"waiting for=peer ", "a node that answers"},
-        {"waiting for=answer ", "the peer's first word"},
-        {"waiting for=path ", "the peer: nothing comes from it, and its path is being looked at"},
-        {"waiting for=model ", "the model server, which may be loading the model"}};
-    static const char place[] = "queue position=", then[] = " wait_s=";
-    char line[160];
-    snprintf(line, sizeof line, "%.*s", (int)text.n, (const char *)text.p);
-    if (c->answer.len)
-        on_silence(c, line);
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (!strncmp(line, words[i][0], strlen(words[i][0])))
-            tl_waiting_say(&c->waiting, "%s", words[i][1]);
-    if (strncmp(line, place, sizeof place - 1) != 0)
-        return;
-    char *rest;
-    unsigned long position = strtoul(line + sizeof place - 1, &rest, 10);
-    if (!strncmp(rest, then, sizeof then - 1))
-        tl_waiting_say(&c->waiting, "place %lu in the provider's queue (some %lu s)", position,
-                       strtoul(rest + sizeof then - 1, NULL, 10));
-}
-
 static void on_event(void *user, const char *name, tl_slice data)
 {
     tl_chat *c = user;
     json_t *chunk;
     if (!strcmp(name, ":")) {
-        on_comment(c, data);
+        tl_chat_told(c, data, now());
         return;
     }
     if (tl_slice_eq(data, TL_SLICE_LIT("[DONE]"))) {
@@ -109,7 +62,7 @@ static void on_event(void *user, const char *name, tl_slice data)
     }
     if (tl_json_parse(data, 64, &chunk, NULL))
         return; /* an event of the model server that we do not know */
-    const json_t *error = json_object_get(chunk, "error");
+    json_t *error = json_object_get(chunk, "error");
     const json_t *choice = json_array_get(json_object_get(chunk, "choices"), 0);
     const char *text = tl_json_string(json_object_get(choice, "delta"), "content", NULL);
     json_t *usage = json_object_get(chunk, "usage");
@@ -117,7 +70,11 @@ static void on_event(void *user, const char *name, tl_slice data)
         json_decref(c->usage);
         c->usage = json_incref(usage);
     }
-    if (error || !strcmp(name, "error")) {
+    bool of_node = !strcmp(name, "error"); /* a model server's has no name */
+    if (error && !json_is_null(error) && !of_node) {
+        json_decref(c->refusal);
+        c->refusal = json_incref(error);
+    } else if (of_node) {
         if (c->answer.len && !c->json)
             putchar('\n');
         fflush(stdout);
@@ -131,6 +88,8 @@ static void on_event(void *user, const char *name, tl_slice data)
 static void on_body(void *user, tl_slice bytes)
 {
     tl_chat *c = user;
+    if (!c->e && strncasecmp(c->from->type, "text/event-stream", 17) != 0)
+        c->e = TL_ERR_PROTO;
     if (!c->e)
         c->e = tl_sse_feed(&c->sse, bytes, on_event, c);
 }
@@ -162,6 +121,17 @@ static bool is_peer_away(const tl_chat *c, const tl_daemon_answer *a)
     return away;
 }
 
+/* By the model server, with a status of HTTP. */
+static int refused(tl_chat *c, const tl_daemon_answer *a)
+{
+    json_t *body = NULL;
+    if (tl_json_parse(tl_buf_slice(&a->body), 16, &body, NULL))
+        body = NULL;
+    int code = tl_chat_tell_refusal(c, json_object_get(body, "error"));
+    json_decref(body);
+    return code;
+}
+
 static int judge(tl_chat *c, const tl_daemon_answer *a)
 {
     stop_waiting(c);
@@ -179,6 +149,10 @@ static int judge(tl_chat *c, const tl_daemon_answer *a)
         tl_out_note("See: teale why %s", c->peer);
         return TL_EXIT_UNREACHABLE;
     }
+    if (c->refusal)
+        return tl_chat_tell_refusal(c, c->refusal);
+    if (tl_chat_is_refusal(a))
+        return refused(c, a);
     int code = tl_daemon_explain(c->cli, a);
     if (code)
         return code;
@@ -224,6 +198,8 @@ static void begin_answer(tl_chat *c)
     c->answer = (tl_buf){0};
     c->finished = false;
     c->failed = 0;
+    c->refusal = NULL;
+    c->look_ups = 0;
     c->e = TL_OK;
     c->pieces = 0;
     c->first = c->last = 0;
@@ -252,6 +228,7 @@ static int ask(tl_chat *c, bool interruptible)
     c->waiting = tl_waiting_for(c->cli, "the answer");
     c->silence = (tl_silence){.why = ""};
     begin_answer(c);
+    c->from = &a;
     tl_daemon_run(c->cli, &question, on_body, c, &a);
     int code = judge(c, &a);
     if (c->answer.len && !add_message(c, "assistant", text_of(tl_buf_slice(&c->answer))))
@@ -261,7 +238,9 @@ static int ask(tl_chat *c, bool interruptible)
     else if (!code && c->status && c->answer.len)
         tl_chat_status_tell(c, &a);
     json_decref(c->usage);
-    c->usage = NULL;
+    json_decref(c->refusal);
+    c->usage = c->refusal = NULL;
+    c->from = NULL;
     tl_buf_clear(&c->answer);
     tl_sse_clear(&c->sse);
     tl_daemon_answer_clear(&a);

@@ -5,7 +5,7 @@
 
 #include "base/json.h"
 #include "base/time.h"
-#include "cli/cli.h"
+#include "cli/daemon.h"
 #include "cli/silence.h"
 #include "cli/sse.h"
 #include "cli/waiting.h"
@@ -26,12 +26,15 @@ typedef struct {
     /* who answered last, and how that node is called (chat_who.h) */
     char named_node[TL_NODE_ID_HEX + 1], named[TL_CHAT_WHO_MAX];
     /* the answer in progress */
+    const tl_daemon_answer *from; /* its head, as far as it has come */
+    unsigned look_ups;            /* of names for it (chat_who.h) */
     tl_sse sse;
     tl_buf answer;
     tl_waiting waiting;  /* for the first word */
     tl_silence silence;  /* after it */
     bool finished;       /* [DONE] came */
-    int failed;          /* exit code of an error event */
+    int failed;          /* exit code of an error event of the node */
+    json_t *refusal;     /* an error of the model server; NULL: none came */
     unsigned pieces;     /* of the answer, each about a token */
     tl_time first, last; /* when they came */
     json_t *usage;       /* as the model server says it; NULL: it did not */

@@ -34,7 +34,9 @@ const char *tl_chat_who(tl_chat *c, const char *node)
 {
     if (strcmp(c->named_node, node) != 0) {
         snprintf(c->named_node, sizeof c->named_node, "%s", node);
-        ask_name(c, node, c->named);
+        *c->named = 0;
+        if (c->look_ups++ < TL_CHAT_LOOK_UPS_MAX)
+            ask_name(c, node, c->named);
     }
     return c->named;
 }

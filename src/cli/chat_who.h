@@ -4,7 +4,9 @@
 
 #include "cli/chat.h"
 
-/* "[alias]", or the display name in quotes; "" where neither is known. `node`: 64 digits. Borrowed until the next
+#define TL_CHAT_LOOK_UPS_MAX 4 /* for one answer, which has one peer */
+
+/* "[alias]", or the display name in quotes; "" where neither is known, or too many were asked for. `node`: 64 digits. Borrowed until the next
  * call. Whoever prints it leaves out what base/plain hides. */
 const char *tl_chat_who(tl_chat *c, const char *node);
 

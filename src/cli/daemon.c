@@ -41,6 +41,7 @@ static void on_head(void *user, int status, const tl_http_head *head)
     copy_field(c->answer->peer, sizeof c->answer->peer, head, "X-Teale-Peer");
     copy_field(c->answer->path, sizeof c->answer->path, head, "X-Teale-Path");
     copy_field(c->answer->price, sizeof c->answer->price, head, "X-Teale-Price");
+    copy_field(c->answer->type, sizeof c->answer->type, head, "Content-Type");
 }
 
 static void end(call *c, tl_err e, const char *why)

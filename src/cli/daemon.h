@@ -28,6 +28,7 @@ typedef struct {
     int status;  /* HTTP; 0: none came */
     tl_buf body; /* the body of a failure, or the whole body when there is no on_body */
     char peer[65], path[16], price[24]; /* X-Teale-…; "": none */
+    char type[32];                      /* Content-Type, as much as fits */
     tl_why why;
 } tl_daemon_answer;
 

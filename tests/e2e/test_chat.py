@@ -4,12 +4,14 @@ pictures, commands, what is saved, Tab, the line after an answer; and that pipes
 import base64
 import json
 import os
+import re
 import stat
 import sys
+import time
 import unittest
 
 import test_cli_asking
-from test_cli_asking import Asking
+from test_cli_asking import NODE, Asking
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"x" * 20
 
@@ -157,6 +159,56 @@ class Conversation(Asking):
         for node, who in (({"name": "vm"}, '"vm"'), ({"name": "vm", "alias": "gpu"}, r"\[gpu\]")):
             self.server.verbs["peer.find"] = {"node_id": "3f9a" * 16, **node}
             self.assertRegex(self.say("one"), rf"direct {who} 3f9a3f9a, 20 tokens")
+
+    def test_a_model_servers_error_is_told_as_its_own_words(self):
+        evil = {"error": {"code": "no_provider", "message": "your key is wrong\n\nteale: run: sudo sh evil"}}
+
+        def event(h, body):
+            h.send_response(200)
+            for name, value in (("Content-Type", "text/event-stream"), ("X-Teale-Peer", NODE), ("X-Teale-Path", "lan"), ("Connection", "close")):
+                h.send_header(name, value)
+            h.end_headers()
+            h.token("Hi")
+            h.send("data: " + json.dumps(evil) + "\n\ndata: [DONE]\n\n")
+
+        def status(h, body):
+            h.send_response(404)
+            for name, value in (("Content-Type", "application/json"), ("X-Teale-Peer", NODE), ("Connection", "close")):
+                h.send_header(name, value)
+            h.end_headers()
+            h.send(json.dumps(evil))
+        self.server.verbs["peer.find"] = {"node_id": NODE, "name": "vm"}
+        for script in (event, status):
+            r = self.expect(1, "chat", "hi", script=script)
+            self.assertIn(f'teale: the model server of peer "vm" ({NODE[:16]}) refuses the question. It says: your key is wrong', r.stderr)
+            self.assertEqual(len(r.stderr.splitlines()), 2, r.stderr)
+            self.assertNotIn("\nteale: run", r.stderr)
+            self.assertNotIn("/control/status", [path for _, path, _, _ in self.server.seen])  # no remedy for a code of theirs
+
+    def test_what_is_no_stream_of_events_is_no_answer(self):
+        def script(h, body):
+            h.begin(200, "text/plain")
+            h.token("Hi")
+            h.send('event: error\ndata: {"error": {"message": "evil", "code": "peer_failed"}}\n\n')
+        r = self.expect(1, "chat", "hi", script=script)
+        self.assertEqual(r.stdout, "")
+        self.assertNotIn("evil", r.stderr)
+
+    def test_names_are_looked_up_for_a_few_peers_and_old_silences_do_not_wrap(self):
+        def script(h, body):
+            h.begin()
+            h.token("Hi ")
+            for i in range(40):
+                h.send(f": waiting for=path seconds=999999 peer={i:064x}\n\n")
+            h.send(": waiting for=path seconds=99999999999 peer=x\n\n: queue position=-1 wait_s=z\n\n")
+            time.sleep(0.6)
+            h.token("end")
+            h.send("data: [DONE]\n\n")
+        r = self.expect(0, "chat", "hi", script=script)
+        self.assertEqual(r.stdout, "Hi end\n")
+        self.assertLessEqual([verb for verb, _ in self.server.done].count("peer.find"), 4)
+        for seconds in re.findall(r"for (\d+) s", r.stderr):
+            self.assertLessEqual(int(seconds), 1000000, r.stderr)
 
     def test_pipes_stay_plain(self):
         r = self.expect(0, "chat", "hi", script=self.whole)

@@ -297,6 +297,30 @@ static void a_failure_inside_a_stream_is_an_error_event_then_the_close(void **st
     harness_clear(&h);
 }
 
+static void a_provider_s_stream_does_not_speak_for_the_node(void **state)
+{
+    (void)state;
+    harness h;
+    client c;
+    harness_init(&h, NULL);
+    fake_ask *a = asked(&h, &c, CHAT, "", STREAM);
+    fake_head(a, 200, "text/event-stream");
+    fake_body(a,
+              ": queue position=4000000000 wait_s=99999999\n\ndata: 1\n\n: waiting for=path secon");
+    fake_body(
+        a, "ds=9 peer=3f9a\n\nevent: error\ndata: {\"error\":{\"code\":\"invalid_api_key\"}}\n\n");
+    fake_fail(a, TL_FAIL_PEER_FAILED, "lost");
+    WAIT_UNTIL(&h, c.ended);
+    assert_true(client_has(&c, "data: 1\n\n"));
+    assert_false(client_has(&c, "queue"));
+    assert_false(client_has(&c, "waiting"));
+    assert_false(client_has(&c, "event: error\ndata: {\"error\":{\"code\":\"invalid_api_key\"}}"));
+    assert_true(client_has(&c, "data: {\"error\":{\"code\":\"invalid_api_key\"}}\n\n"));
+    assert_true(client_has(&c, "event: error\ndata: {\"error\":{\"message\":\"lost\""));
+    client_close(&c);
+    harness_clear(&h);
+}
+
 static void a_failure_inside_another_body_leaves_it_visibly_unfinished(void **state)
 {
     (void)state;
@@ -429,6 +453,7 @@ int main(void)
         cmocka_unit_test(an_answer_without_a_head_or_with_two_is_cancelled_and_502),
         cmocka_unit_test(a_content_type_cannot_smuggle_a_header),
         cmocka_unit_test(a_failure_inside_a_stream_is_an_error_event_then_the_close),
+        cmocka_unit_test(a_provider_s_stream_does_not_speak_for_the_node),
         cmocka_unit_test(a_failure_inside_another_body_leaves_it_visibly_unfinished),
         cmocka_unit_test(a_whole_answer_that_breaks_off_is_an_error_and_not_half_an_answer),
         cmocka_unit_test(headers_choose_the_peer_and_never_widen_a_private_question),

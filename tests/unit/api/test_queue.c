@@ -247,7 +247,8 @@ static void an_answer_that_is_no_stream_is_one_event(void **state)
         int status;
         const char *body, *event;
     } rows[] = {{400, "{\"error\":\n{\"code\":\"x\"}}",
-                 "event: error\ndata: {\"error\":{\"code\":\"x\"}}\n\n"},
+                 "\r\ndata: {\"error\":{\"code\":\"x\"}}\n\n"}, /* its word, not the node's */
+                {422, "{\"a\":1}", "event: error\ndata: {\"error\":"},
                 {200, "{\"a\":\r\n1}", "\r\ndata: {\"a\":1}\n\n"},
                 {404, "not JSON\n", "event: error\ndata: {\"error\":"}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

@@ -1,0 +1,128 @@
+#include "cli/chat_told.h"
+
+#include "cli/chat_who.h"
+
+#define SECONDS_MAX 999999 /* some eleven days: an answer ends before */
+#define PLACE_MAX   999999
+#define REFUSAL_MAX 600 /* bytes of a model server's words that are shown */
+
+/* The word behind `key`. False: there is none, or it is too long. */
+static bool word_of(const char *line, const char *key, char *ret, size_t cap)
+{
+    const char *at = strstr(line, key);
+    if (!at)
+        return false;
+    at += strlen(key);
+    size_t n = strcspn(at, " ");
+    if (!n || n >= cap)
+        return false;
+    memcpy(ret, at, n);
+    ret[n] = 0;
+    return true;
+}
+
+static bool number_of(const char *line, const char *key, int64_t most, int64_t *ret)
+{
+    char text[12];
+    return word_of(line, key, text, sizeof text) && tl_args_whole(text, 0, most, ret);
+}
+
+static bool is_id(const char *text)
+{
+    return strlen(text) == TL_NODE_ID_HEX && strspn(text, "0123456789abcdef") == TL_NODE_ID_HEX;
+}
+
+/* In the middle of an answer: "waiting for=path seconds=4 peer=3f9a..." */
+static void take_silence(tl_chat *c, const char *what, const char *line, tl_time now)
+{
+    char node[TL_NODE_ID_HEX + 1] = "", who[sizeof c->silence.who] = "the model server";
+    int64_t seconds;
+    bool path = !strcmp(what, "path"), other = word_of(line, " peer=", node, sizeof node);
+    if (c->json || (!path && strcmp(what, "model") != 0) || (other && !is_id(node)) ||
+        !number_of(line, " seconds=", SECONDS_MAX, &seconds))
+        return;
+    if (other && c->from && *c->from->peer && strcmp(c->from->peer, node) != 0)
+        return; /* of another than answers */
+    if (other) {
+        const char *called = tl_chat_who(c, node);
+        snprintf(who, sizeof who, "%s%s%.8s", called, *called ? " " : "", node);
+    }
+    tl_time quiet = (tl_time)seconds * TL_SEC;
+    tl_silence_say(&c->silence, who,
+                   path    ? "; its path is being looked at"
+                   : other ? "; it is connected, and its model silent"
+                           : "",
+                   quiet < now ? now - quiet : 0);
+}
+
+void tl_chat_told(tl_chat *c, tl_slice comment, tl_time now)
+{
+    static const char *const words[][2] = {
+        {"peer", "a node that answers"},
+        {"answer", "the peer's first word"},
+        {"path", "the peer: nothing comes from it, and its path is being looked at"},
+        {"model", "the model server, which may be loading the model"}};
+    static const char waits[] = "waiting for=", queued[] = "queue position=";
+    char line[160], what[16];
+    int64_t place, wait;
+    snprintf(line, sizeof line, "%.*s", (int)comment.n, (const char *)comment.p);
+    if (!strncmp(line, queued, sizeof queued - 1)) {
+        if (number_of(line, queued, PLACE_MAX, &place) &&
+            number_of(line, " wait_s=", SECONDS_MAX, &wait))
+            tl_waiting_say(&c->waiting, "place %lld in the provider's queue (some %lld s)",
+                           (long long)place, (long long)wait);
+        return;
+    }
+    if (strncmp(line, waits, sizeof waits - 1) != 0 || !word_of(line, waits, what, sizeof what))
+        return;
+    if (c->answer.len)
+        take_silence(c, what, line, now);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (!strcmp(what, words[i][0]))
+            tl_waiting_say(&c->waiting, "%s", words[i][1]);
+}
+
+bool tl_chat_is_refusal(const tl_daemon_answer *a)
+{
+    return !a->e && *a->peer &&
+           (a->status == 400 || a->status == 404 || a->status == 413 || a->status == 422 ||
+            a->status == 429);
+}
+
+/* The bytes of a text that are shown of it: whole characters. */
+static size_t shown_of(tl_slice text)
+{
+    size_t n = text.n < REFUSAL_MAX ? text.n : REFUSAL_MAX;
+    while (n && n < text.n && (text.p[n] & 0xC0) == 0x80)
+        n--;
+    return n;
+}
+
+int tl_chat_tell_refusal(tl_chat *c, const json_t *error)
+{
+    const tl_daemon_answer *a = c->from;
+    const char *said =
+        json_is_string(error) ? json_string_value(error) : tl_json_string(error, "message", "");
+    bool local = !strcmp(a->path, "local");
+    const char *node = local      ? ""
+                       : *a->peer ? a->peer
+                                  : c->peer,
+               *called = *node ? tl_chat_who(c, node) : "";
+    tl_buf text = {0};
+    if (tl_out_clean(&text, said))
+        return TL_EXIT_FAILED;
+    tl_slice all = tl_buf_slice(&text);
+    size_t n = shown_of(all);
+    char who[TL_CHAT_WHO_MAX + 64] = "the model server";
+    if (*node)
+        snprintf(who, sizeof who, "the model server of peer %s%s%.16s%s", called,
+                 *called ? " (" : "", node, *called ? ")" : "");
+    if (n)
+        tl_out_error("%s refuses the question. It says: %.*s%s", who, (int)n, (const char *)all.p,
+                     n < all.n ? "..." : "");
+    else
+        tl_out_error("%s refuses the question, and does not say why", who);
+    tl_out_note("Ask another one: `teale models` lists the models and who serves them.");
+    tl_buf_clear(&text);
+    return TL_EXIT_FAILED;
+}
