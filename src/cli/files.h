@@ -8,7 +8,8 @@
 #include <limits.h>
 
 /* Appends the file's bytes to `out`, and never more than `max`. "-" is no special name. TL_ERR_TOO_LARGE: it is
- * longer. TL_ERR_NOT_FOUND, TL_ERR_INVALID: no regular file and no pipe. TL_ERR_IO, TL_ERR_NOMEM. */
+ * longer. TL_ERR_NOT_FOUND, TL_ERR_INVALID: no regular file and no pipe, or a pipe into which nobody writes for 5 s, or
+ * which does not end within 30 s. TL_ERR_IO, TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_file_read(const char *path, size_t max, tl_buf *out, tl_why *why);
 
 /* Makes the file, mode 0600, and syncs it. TL_ERR_EXISTS: there is something of that name; it stays

@@ -109,6 +109,24 @@ static void a_pipe_is_read_unless_nobody_writes_into_it(void **state)
     tl_buf_clear(&back);
 }
 
+static void a_pipe_whose_writer_stops_in_the_middle_is_given_up(void **state)
+{
+    (void)state;
+    tl_buf back = {0};
+    char name[32];
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(write(ends[1], "a", 1), 1);
+    snprintf(name, sizeof name, "/dev/fd/%d", ends[0]);
+    alarm(40); /* it was waited for without end */
+    assert_int_equal(tl_file_read(name, 100, &back, &why), TL_ERR_INVALID);
+    alarm(0);
+    assert_non_null(strstr(why.text, "nobody writes"));
+    close(ends[0]);
+    close(ends[1]);
+    tl_buf_clear(&back);
+}
+
 static void a_file_that_cannot_be_made_names_the_cause(void **state)
 {
     (void)state;
@@ -151,6 +169,7 @@ int main(void)
         TEST(a_file_longer_than_the_bound_is_refused_and_one_that_fits_is_read),
         TEST(what_is_no_file_is_named),
         TEST(a_pipe_is_read_unless_nobody_writes_into_it),
+        TEST(a_pipe_whose_writer_stops_in_the_middle_is_given_up),
         TEST(a_file_that_cannot_be_made_names_the_cause),
         cmocka_unit_test(a_path_begins_in_the_home_directory_where_a_shell_says_so),
     };
