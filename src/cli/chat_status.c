@@ -1,16 +1,27 @@
 #include "cli/chat_status.h"
 
+#include "base/number.h"
 #include "cli/chat_who.h"
 #include "cli/words.h"
 
 #include <math.h>
 #include <stdlib.h>
 
+#define TOKENS_MAX 1000000000000 /* of an answer: more is a model server's nonsense */
+
+/* As the model server counts; -1: it does not, or not as one can. */
+static int64_t told_tokens(const tl_chat *c, const char *which)
+{
+    const json_t *told = json_object_get(c->usage, which);
+    int64_t n = json_is_integer(told) ? json_integer_value(told) : -1;
+    return n <= TOKENS_MAX ? n : -1;
+}
+
 /* Of the answer; without the model server's word, the pieces that came, each of which is about one. */
 static int64_t answer_tokens(const tl_chat *c)
 {
-    const json_t *told = json_object_get(c->usage, "completion_tokens");
-    return json_is_integer(told) ? json_integer_value(told) : (int64_t)c->pieces;
+    int64_t told = told_tokens(c, "completion_tokens");
+    return told >= 0 ? told : (int64_t)c->pieces;
 }
 
 /* From its first piece to its last; 0: not known. */
@@ -29,14 +40,13 @@ static int64_t price_of(const tl_daemon_answer *a)
 /* What question and answer cost, as far as it is known. */
 static void write_price(const tl_chat *c, const tl_daemon_answer *a, char *ret, size_t cap)
 {
-    const json_t *all = json_object_get(c->usage, "total_tokens");
     char text[TL_WORDS_MAX];
-    int64_t price = price_of(a);
+    int64_t price = price_of(a), all = told_tokens(c, "total_tokens");
+    double cost = ceil((double)price * (double)all / 1000);
     if (!price) {
         snprintf(ret, cap, "free");
-    } else if (json_is_integer(all)) {
-        tl_words_credits(text,
-                         (int64_t)ceil((double)price * (double)json_integer_value(all) / 1000));
+    } else if (all >= 0 && cost <= (double)TL_NUMBER_EXACT_MAX) {
+        tl_words_credits(text, (int64_t)cost);
         snprintf(ret, cap, "%s credits", text);
     } else {
         tl_words_credits(text, price);
@@ -56,8 +66,8 @@ void tl_chat_status_tell(tl_chat *c, const tl_daemon_answer *a)
     fprintf(stderr, "%s%s", *a->path ? a->path : "answered", *who ? " " : "");
     tl_out_text(stderr, tl_slice_str(who), false);
     fprintf(stderr, "%s%.8s, %s%lld token%s%s, %s%s\n", *a->peer ? " " : "", a->peer,
-            c->usage ? "" : "about ", (long long)answer_tokens(c), answer_tokens(c) == 1 ? "" : "s",
-            speed, price, tl_out_end(stderr));
+            told_tokens(c, "completion_tokens") >= 0 ? "" : "about ", (long long)answer_tokens(c),
+            answer_tokens(c) == 1 ? "" : "s", speed, price, tl_out_end(stderr));
 }
 
 void tl_chat_status_json(const tl_chat *c, const tl_daemon_answer *a)

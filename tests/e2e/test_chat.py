@@ -160,6 +160,22 @@ class Conversation(Asking):
             self.server.verbs["peer.find"] = {"node_id": "3f9a" * 16, **node}
             self.assertRegex(self.say("one"), rf"direct {who} 3f9a3f9a, 20 tokens")
 
+    def test_nonsense_for_a_count_of_tokens_costs_nothing_that_could_not_be(self):
+        for total, said in ((2**63 - 1, "0.002 credits for 1000 tokens"), (-5, "0.002 credits for 1000 tokens"), (50, "0.0001 credits")):
+            def script(h, body):
+                if h.path != "/v1/chat/completions":
+                    return self.whole(h, body)
+                h.send_response(200)
+                for name, value in (("Content-Type", "text/event-stream"), ("X-Teale-Price", "2000"), ("Connection", "close")):
+                    h.send_header(name, value)
+                h.end_headers()
+                h.token("answer")
+                return h.send("data: " + json.dumps({"choices": [], "usage": {"completion_tokens": total, "total_tokens": total}})
+                              + "\n\ndata: [DONE]\n\n")
+            text = self.say("one", script=script)
+            self.assertIn(f", {said}\r\n", re.sub(r"\x1b\[[0-9;]*m", "", text))
+            self.assertEqual("about 1 token," in text, total != 50, text)
+
     def test_a_model_servers_error_is_told_as_its_own_words(self):
         evil = {"error": {"code": "no_provider", "message": "your key is wrong\n\nteale: run: sudo sh evil"}}
 
