@@ -1,6 +1,8 @@
 /* How a provider is called in messages for people. */
 #include "ask/router_state.h"
 
+#include "base/plain.h"
+
 #include <stdio.h>
 
 void tl_route_whose(const tl_attempt *a, char *ret, size_t cap)
@@ -12,13 +14,13 @@ void tl_route_whose(const tl_attempt *a, char *ret, size_t cap)
         snprintf(ret, cap, "the model server");
         return;
     }
-    const char *name = p ? p->name : "";
+    char name[TL_PLAIN_QUOTED_MAX];
     const char *alias = r->world.alias_of ? r->world.alias_of(r->user, &a->id) : NULL;
+    tl_plain_quote(name, p ? p->name : "");
     tl_node_id_write(id, &a->id);
     if (*name || alias)
-        snprintf(ret, cap, "the model server of peer %s%s%s%s%s%s (%.16s)", alias ? "[" : "",
-                 alias ? alias : "", alias ? (*name ? "] " : "]") : "", *name ? "\"" : "", name,
-                 *name ? "\"" : "", id);
+        snprintf(ret, cap, "the model server of peer %s%s%s%s (%.16s)", alias ? "[" : "",
+                 alias ? alias : "", alias ? (*name ? "] " : "]") : "", name, id);
     else
         snprintf(ret, cap, "the model server of peer %.16s", id);
 }

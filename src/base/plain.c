@@ -1,5 +1,7 @@
 #include "base/plain.h"
 
+#include <string.h>
+
 static uint32_t code_point(tl_slice c)
 {
     static const uint8_t lead[] = {0, 0x7F, 0x1F, 0x0F, 0x07};
@@ -45,4 +47,25 @@ bool tl_plain_is(tl_slice text)
         if (tl_plain_next(text, &n) != TL_PLAIN_SHOWN)
             return false;
     return true;
+}
+
+void tl_plain_quote(char ret[TL_PLAIN_QUOTED_MAX], const char *name)
+{
+    size_t all = strlen(name), n = 0, most = TL_PLAIN_QUOTED_MAX - 3, one;
+    char *to = ret;
+    *to = 0;
+    for (tl_slice rest = tl_slice_of(name, all); rest.n;
+         rest = tl_slice_of(rest.p + one, rest.n - one)) {
+        (void)tl_plain_next(rest, &one);
+        if (n + one > most)
+            break;
+        n += one;
+    }
+    if (!n)
+        return;
+    *to++ = '"';
+    for (size_t i = 0; i < n; i++)
+        *to++ = strchr("\"[]", name[i]) ? '\'' : name[i];
+    *to++ = '"';
+    *to = 0;
 }

@@ -22,4 +22,11 @@ tl_plain tl_plain_next(tl_slice text, size_t *ret_n);
 /* True: every character may be shown. */
 bool tl_plain_is(tl_slice text);
 
+#define TL_PLAIN_QUOTED_MAX 67 /* with the quotes and a NUL */
+
+/* A name that another chose for itself, as it stands in a line: in quotes, 64 bytes of it at most. Each quote and bracket
+ * in it becomes ', so that it neither ends the quotes nor passes for a word of the owner's, which stands in brackets. ""
+ * stays "". */
+void tl_plain_quote(char ret[TL_PLAIN_QUOTED_MAX], const char *name);
+
 #endif

@@ -1,15 +1,20 @@
 #include "cli/chat_who.h"
 
+#include "base/plain.h"
 #include "cli/daemon.h"
 
+#include <assert.h>
+
 #define ASK_WITHIN (300 * TL_MS) /* a node that is too busy for this is called by its digits */
+
+static_assert(TL_PLAIN_QUOTED_MAX <= TL_CHAT_WHO_MAX, "a display name fits");
 
 static void write_called(char ret[TL_CHAT_WHO_MAX], const char *alias, const char *name)
 {
     if (*alias)
         snprintf(ret, TL_CHAT_WHO_MAX, "[%s]", alias);
     else if (*name)
-        snprintf(ret, TL_CHAT_WHO_MAX, "\"%.64s\"", name);
+        tl_plain_quote(ret, name);
 }
 
 static void ask_name(const tl_chat *c, const char *node, char ret[TL_CHAT_WHO_MAX])

@@ -1,5 +1,7 @@
 #include "cli/words.h"
 
+#include "base/plain.h"
+
 #include <stdio.h>
 #include <time.h>
 
@@ -52,9 +54,10 @@ void tl_words_id(char ret_text[TL_WORDS_MAX], const json_t *object, const char *
 
 void tl_words_named(char ret[TL_WORDS_NAMED_MAX], const json_t *object)
 {
-    const char *alias = tl_json_string(object, "alias", ""),
-               *name = tl_json_string(object, "name", "");
-    snprintf(ret, TL_WORDS_NAMED_MAX, "%s%s%s%s%.64s", *alias ? "[" : "", alias, *alias ? "]" : "",
+    const char *alias = tl_json_string(object, "alias", "");
+    char name[TL_PLAIN_QUOTED_MAX];
+    tl_plain_quote(name, tl_json_string(object, "name", ""));
+    snprintf(ret, TL_WORDS_NAMED_MAX, "%s%.64s%s%s%s", *alias ? "[" : "", alias, *alias ? "]" : "",
              *alias && *name ? " " : "", name);
 }
 

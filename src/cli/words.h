@@ -19,8 +19,8 @@ void tl_words_time(char ret_text[TL_WORDS_MAX], const json_t *object, const char
 void tl_words_id(char ret_text[TL_WORDS_MAX], const json_t *object, const char *key);
 
 #define TL_WORDS_NAMED_MAX 144
-/* How a node is called: "[alias] display name", or one of them alone; "" where there is neither. The owner's
- * own word is in brackets, for a node chooses its display name itself. */
+/* How a node is called: [alias] "display name", or one of them alone; "" where there is neither. The owner's own word is
+ * in brackets; a node chooses its display name itself, which is in quotes (base/plain.h). */
 void tl_words_named(char ret_text[TL_WORDS_NAMED_MAX], const json_t *object);
 
 /* Column heads of a table of nodes, "ALIAS" behind "NODE" or "PEER" where a node of the list has one. True: it has, and

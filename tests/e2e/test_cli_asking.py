@@ -238,9 +238,9 @@ class Asking(unittest.TestCase):
                                "ptns": [{"ptn_id": "ab" * 32, "name": "family"}]}))
         out = [re.split("  +", line) for line in self.expect(0, "models", script=script).stdout.splitlines()]
         self.assertEqual(out, [["MODEL", "WHERE", "BEST", "NETWORK", "CREDITS/1000"], ["a", "here", "-", "-", "-"],
-                               ["b", "here, 2 peers", "gpu", "family", "0.0015"],
+                               ["b", "here, 2 peers", '"gpu"', "family", "0.0015"],
                                ["c", "1 peer", NODE[:16], "public", "free"],
-                               ["d", "1 peer", "gpu", "family", "0.0015, above price.max_micro"]])
+                               ["d", "1 peer", '"gpu"', "family", "0.0015, above price.max_micro"]])
 
     def test_a_name_of_two_networks_is_a_slip_with_two_remedies(self):
         def script(h, body):

@@ -95,7 +95,7 @@ class Names(unittest.TestCase):
         self.assertRegex(self.me.command("peers").stdout, self.anna.id[:16] + r" +mother +anna ")
         offers = [o for m in self.me.json("models")["models"] for o in m["offers"]]
         self.assertIn("mother", [o["alias"] for o in offers if o["node_id"] == self.anna.id])
-        self.assertIn("peer: " + self.anna.id[:16] + " [mother] anna\n", self.me.command("why", "mother").stdout)
+        self.assertIn("peer: " + self.anna.id[:16] + " [mother] \"anna\"\n", self.me.command("why", "mother").stdout)
         self.assertEqual(self.me.json("why", "mother")["alias"], "mother")
         self.pinged("mother")
         watched = subprocess.Popen([TEALE, "--home", self.me.home, "watch", "--timeout", "20"], stdout=subprocess.PIPE, text=True)
@@ -105,7 +105,7 @@ class Names(unittest.TestCase):
             watched.kill()
             watched.wait()
             watched.stdout.close()
-        self.assertIn(f"{self.anna.id[:16]} [mother] anna", line)
+        self.assertIn(f"{self.anna.id[:16]} [mother] \"anna\"", line)
 
     def test_a_name_that_is_only_this_nodes_own_is_said_to_be_so(self):
         for what in (("ping", "me"), ("wallet", "settle", "me", "1")):

@@ -122,6 +122,7 @@ static void what_fails_says_whose_it_is_by_the_owners_word_first(void **state)
     } rows[] = {{"gpu", "vm", "peer [gpu] \"vm\" (0300000000000000): it broke"},
                 {"gpu", "", "peer [gpu] (0300000000000000): it broke"},
                 {NULL, "vm", "peer \"vm\" (0300000000000000): it broke"},
+                {NULL, "x\" [gpu] \"y", "peer \"x' 'gpu' 'y\" (0300000000000000): it broke"},
                 {NULL, "", "peer 0300000000000000: it broke"}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         router_scene s;

@@ -82,9 +82,30 @@ static void a_byte_that_is_no_utf8_is_one_byte(void **state)
     }
 }
 
+static void a_name_that_another_chose_passes_for_nothing_but_a_name(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        {"", ""},
+        {"vm", "\"vm\""},
+        {"[mum]", "\"'mum'\""},
+        {"x\" [mum] \"y", "\"x' 'mum' 'y\""},
+        {"0123456789012345678901234567890123456789012345678901234567890123",
+         "\"0123456789012345678901234567890123456789012345678901234567890123\""},
+        {"012345678901234567890123456789012345678901234567890123456789012\u00e9",
+         "\"012345678901234567890123456789012345678901234567890123456789012\""},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char said[TL_PLAIN_QUOTED_MAX];
+        tl_plain_quote(said, rows[i][0]);
+        assert_string_equal(said, rows[i][1]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_name_that_another_chose_passes_for_nothing_but_a_name),
         cmocka_unit_test(what_a_terminal_obeys_is_hidden),
         cmocka_unit_test(what_turns_text_around_is_hidden),
         cmocka_unit_test(every_script_is_shown),
