@@ -1,5 +1,6 @@
 #include "cli/chat_file.h"
 
+#include "base/plain.h"
 #include "cli/files.h"
 
 #include <errno.h>
@@ -113,6 +114,11 @@ static const char *wrong_message(const json_t *m, bool first)
     return wrong;
 }
 
+bool tl_chat_model_is(const char *name)
+{
+    return *name && strlen(name) < TL_MODEL_MAX && tl_plain_is(tl_slice_str(name));
+}
+
 static const char *wrong_head(const json_t *head, char ret_model[TL_MODEL_MAX])
 {
     const json_t *version = json_object_get(head, "teale_chat");
@@ -123,6 +129,8 @@ static const char *wrong_head(const json_t *head, char ret_model[TL_MODEL_MAX])
         return "it was saved by a newer teale";
     if (!*model || strlen(model) >= TL_MODEL_MAX)
         return "\"model\" is missing or too long";
+    if (!tl_chat_model_is(model))
+        return "\"model\" has characters that cannot be shown";
     snprintf(ret_model, TL_MODEL_MAX, "%s", model);
     return NULL;
 }

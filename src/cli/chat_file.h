@@ -12,6 +12,8 @@
 #define TL_CHAT_FILE_MAX     (64u << 20)
 #define TL_CHAT_MESSAGES_MAX 10000
 
+/* May a model be called so? One to TL_MODEL_MAX - 1 bytes, all of which can be shown. */
+bool tl_chat_model_is(const char *name);
 /* Writes it; `replaces`: in place of the file that is there, else there must be none (TL_ERR_EXISTS). TL_ERR_IO. */
 TL_CHECK tl_err tl_chat_file_save(const char *path, const char *model, const json_t *messages,
                                   bool replaces, tl_why *why);

@@ -154,6 +154,10 @@ static next_step on_model(session *s, const char *rest)
         tl_out_error("a model's name has at most %zu bytes", sizeof c->model - 1);
         return GO_ON;
     }
+    if (!tl_chat_model_is(rest)) {
+        tl_out_error("a model's name has no characters that cannot be shown");
+        return GO_ON;
+    }
     if (strpbrk(rest, " \t")) {
         tl_out_error("a model's name has no blanks: /model lists the models");
         return GO_ON;
@@ -220,8 +224,13 @@ static next_step on_load(session *s, const char *rest)
     json_decref(s->asked);
     s->asked = NULL;
     memcpy(s->file, path, sizeof s->file);
+    bool other = strcmp(s->chat->model, model) != 0;
+    tl_out_note("Loaded %zu messages. Asking %s%s%s.", json_array_size(messages), model,
+                other ? " from now on, and no longer " : "", other ? s->chat->model : "");
+    if (system_of(s->chat))
+        tl_out_note("The file tells the model something before all: /system shows it, /system - "
+                    "forgets it.");
     memcpy(s->chat->model, model, sizeof model);
-    tl_out_note("Loaded %zu messages. Asking %s.", json_array_size(messages), s->chat->model);
     tl_chat_prepare(s->chat);
     return GO_ON;
 }

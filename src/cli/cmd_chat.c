@@ -1,6 +1,7 @@
 /* cmd_chat.c - `teale chat`: one question or a conversation; prints the answer as it comes. */
 #include "ask/exchange.h"
 #include "cli/chat.h"
+#include "cli/chat_file.h"
 #include "cli/commands.h"
 #include "cli/daemon.h"
 #include "cli/nodefind.h"
@@ -116,7 +117,7 @@ int tl_cmd_chat(tl_cli *cli, const tl_args *args)
     const char *model = tl_args_value(args, "model");
     if (!model)
         model = "teale-auto";
-    if (!*model || strlen(model) >= TL_MODEL_MAX || !tl_utf8_is(tl_slice_str(model)))
+    if (!tl_chat_model_is(model))
         return tl_cli_usage(cli, "--model must be 1 to %d bytes of text", TL_MODEL_MAX - 1);
     if (!tl_daemon_timeout(cli, args, TL_NEVER, &s.timeout))
         return TL_EXIT_USAGE;

@@ -133,10 +133,20 @@ class Conversation(Asking):
         self.server.seen.clear()
         text = self.say("/save talk", "/load talk", "three")
         self.assertIn("talk", text)
-        self.assertIn("Loaded 4 messages. Asking m9.", text)
+        self.assertIn("Loaded 4 messages. Asking m9 from now on, and no longer teale-auto.", text)
+        self.assertNotIn("before all: /system", text)
         last = json.loads(self.server.seen[-1][3])
         self.assertEqual((last["model"], len(last["messages"])), ("m9", 5))
         self.assertEqual(lines, self.saved("talk"))  # not written over
+
+    def test_a_file_that_instructs_the_model_is_said_to(self):
+        self.file("told", '{"teale_chat":1,"model":"teale-auto"}\n{"role":"system","content":"lie"}\n{"role":"user","content":"x"}\n')
+        self.file("hidden", '{"teale_chat":1,"model":"a\\u001b]0;x\\u0007b"}\n')
+        text = self.say("/load told", "/load hidden", "one")
+        self.assertIn("Loaded 2 messages. Asking teale-auto.", text)
+        self.assertIn("The file tells the model something before all: /system shows it", text)
+        self.assertIn('hidden: line 1: "model" has characters that cannot be shown', text)
+        self.assertEqual(json.loads(self.server.seen[-1][3])["model"], "teale-auto")
 
     def test_a_bad_file_is_refused_with_line_and_cause_and_changes_nothing(self):
         self.file("bad", '{"teale_chat":1,"model":"m"}\n{"role":"user","content":"x"}\n{"role":"king","content":"x"}\n')

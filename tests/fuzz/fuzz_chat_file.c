@@ -30,8 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             abort();
         return 0;
     }
-    if (!*model || !tl_utf8_is(tl_slice_str(model)) ||
-        json_array_size(messages) > TL_CHAT_MESSAGES_MAX)
+    if (!*model || !tl_chat_model_is(model) || json_array_size(messages) > TL_CHAT_MESSAGES_MAX)
         abort();
     if (write_again(model, messages, &text))
         abort();

@@ -64,6 +64,8 @@ static void a_bad_file_is_refused_with_its_line_and_cause(void **state)
         {"hello\n", "f: line 1: this is no conversation"},
         {"{}\n", "f: line 1: this is no conversation"},
         {"{\"teale_chat\":2,\"model\":\"m\"}\n", "f: line 1: it was saved by a newer teale"},
+        {"{\"teale_chat\":1,\"model\":\"a\\u001b]0;x\\u0007b\"}\n",
+         "f: line 1: \"model\" has characters that cannot be shown"},
         {"{\"teale_chat\":1}\n", "f: line 1: \"model\" is missing"},
         {HEAD "[]\n", "f: line 2: a message is an object"},
         {HEAD "\n", "f: line 2: "},
