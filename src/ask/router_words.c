@@ -25,17 +25,30 @@ void tl_route_whose(const tl_attempt *a, char *ret, size_t cap)
         snprintf(ret, cap, "the model server of peer %.16s", id);
 }
 
-/* A friend's trouble must not read like one of this machine. */
+/* The words behind `lead`; NULL: it does not begin so. */
+static const char *behind(const char *message, const char *lead)
+{
+    size_t n = strlen(lead);
+    return strncmp(message, lead, n) ? NULL : message + n;
+}
+
+/* A friend's trouble must not read like one of this machine: what that node calls "this node" is another one here. */
 void tl_route_say_whose(const tl_attempt *a, const char *message, char *ret, size_t cap)
 {
-    static const char its_server[] = "the model server";
-    size_t n = sizeof its_server - 1;
     char server[256];
+    const char *rest;
     tl_route_whose(a, server, sizeof server);
+    const char *peer = a->local ? "" : strstr(server, "peer ");
     if (a->local)
         snprintf(ret, cap, "%s", message);
-    else if (strncmp(message, its_server, n) == 0)
-        snprintf(ret, cap, "%s%s", server, message + n);
+    else if ((rest = behind(message, "the model server")))
+        snprintf(ret, cap, "%s%s", server, rest);
+    else if ((rest = behind(message, "this node does not serve the model")))
+        snprintf(ret, cap, "%s: it does not serve \"%.100s\"%s", peer, a->model, rest);
+    else if ((rest = behind(message, "this node's ")))
+        snprintf(ret, cap, "%s: its %s", peer, rest);
+    else if ((rest = behind(message, "this node ")))
+        snprintf(ret, cap, "%s: it %s", peer, rest);
     else
-        snprintf(ret, cap, "%s: %s", strstr(server, "peer "), message);
+        snprintf(ret, cap, "%s: %s", peer, message);
 }

@@ -105,18 +105,23 @@ static int explain_late(const tl_chat *c)
     return TL_EXIT_TIMEOUT;
 }
 
-/* The only peer that may be asked has no answer. */
+/* The only peer that may be asked has no answer, or not this model. It is told, and how to go on. */
 static bool is_peer_away(const tl_chat *c, const tl_daemon_answer *a)
 {
     json_t *body = NULL;
-    if (!*c->peer || a->e || a->status != 503 ||
+    if (!*c->peer || a->e || *a->peer || (a->status != 503 && a->status != 404) ||
         tl_json_parse(tl_buf_slice(&a->body), 16, &body, NULL))
         return false;
-    const char *code = tl_json_string(json_object_get(body, "error"), "code", "");
-    bool away = !strcmp(code, "no_provider");
+    const json_t *error = json_object_get(body, "error");
+    const char *code = tl_json_string(error, "code", "");
+    bool other_model = !strcmp(code, "model_not_found"),
+         away = other_model || !strcmp(code, "no_provider");
     if (away)
-        tl_out_error("%s",
-                     tl_json_string(json_object_get(body, "error"), "message", "no such peer"));
+        tl_out_error("%s", tl_json_string(error, "message", "no such peer"));
+    if (other_model)
+        tl_out_note("`teale models` lists the models and who serves them.");
+    else if (away)
+        tl_out_note("See: teale why %s", c->peer);
     json_decref(body);
     return away;
 }
@@ -145,10 +150,8 @@ static int judge(tl_chat *c, const tl_daemon_answer *a)
         return c->failed;
     if (a->e == TL_ERR_TIMEOUT && c->timeout != TL_NEVER)
         return explain_late(c);
-    if (is_peer_away(c, a)) {
-        tl_out_note("See: teale why %s", c->peer);
+    if (is_peer_away(c, a))
         return TL_EXIT_UNREACHABLE;
-    }
     if (c->refusal)
         return tl_chat_tell_refusal(c, c->refusal);
     if (tl_chat_is_refusal(a))

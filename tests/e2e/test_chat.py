@@ -211,6 +211,13 @@ class Conversation(Asking):
             self.assertNotIn("\nteale: run", r.stderr)
             self.assertNotIn("/control/status", [path for _, path, _, _ in self.server.seen])  # no remedy for a code of theirs
 
+    def test_a_model_that_the_named_peer_does_not_serve_is_a_peer_that_cannot_be_asked(self):
+        def script(h, body):
+            h.error(404, "model_not_found", 'peer 3f9a: it does not serve "nope"')
+        r = self.expect(4, "chat", "--peer", NODE, "-m", "nope", "hi", script=script)
+        self.assertEqual(r.stderr.splitlines(), ['teale: peer 3f9a: it does not serve "nope"', "`teale models` lists the models and who serves them."])
+        self.expect(1, "chat", "-m", "nope", "hi", script=script)
+
     def test_what_is_no_stream_of_events_is_no_answer(self):
         def script(h, body):
             h.begin(200, "text/plain")

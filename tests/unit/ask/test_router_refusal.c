@@ -138,6 +138,31 @@ static void what_fails_says_whose_it_is_by_the_owners_word_first(void **state)
     }
 }
 
+static void what_a_peer_calls_this_node_is_that_peer(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *message, *said;
+    } rows[] = {
+        {"this node does not serve the model", "it does not serve \"m\""},
+        {"this node does not serve the model now", "it does not serve \"m\" now"},
+        {"this node's queue is full", "its queue is full"},
+        {"this node is shutting down", "it is shutting down"},
+        {"nothing of this node", "nothing of this node"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        router_scene s;
+        listener l;
+        char said[128];
+        begin(&s, &l, true, 2);
+        provider_fail(router_scene_at(&s, 2), TL_FAIL_MODEL_NOT_LOADED, rows[i].message);
+        provider_fail(router_scene_at(&s, 3), TL_FAIL_MODEL_NOT_LOADED, rows[i].message);
+        snprintf(said, sizeof said, "peer 0300000000000000: %s", rows[i].said);
+        assert_string_equal(l.message, said);
+        finish(&s, &l);
+    }
+}
+
 static void of_a_refusal_and_a_failure_the_later_is_shown(void **state)
 {
     (void)state;
@@ -394,6 +419,7 @@ int main(void)
         cmocka_unit_test(the_last_refusal_is_shown_when_nobody_else_is_left_and_says_whose_it_is),
         cmocka_unit_test(a_refusal_of_ones_own_server_passes_as_it_is),
         cmocka_unit_test(what_fails_says_whose_it_is_by_the_owners_word_first),
+        cmocka_unit_test(what_a_peer_calls_this_node_is_that_peer),
         cmocka_unit_test(of_a_refusal_and_a_failure_the_later_is_shown),
         cmocka_unit_test(an_answer_that_is_not_live_may_break_off_unseen),
         cmocka_unit_test(what_is_too_long_to_hold_goes_on),
