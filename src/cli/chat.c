@@ -6,6 +6,7 @@
 #include <strings.h>
 #include <time.h>
 
+#define QUIET          (800 * TL_MS) /* from then on the network of this machine is looked at */
 #define PREPARE_WITHIN (300 * TL_MS) /* a node that is too busy for this is asked all the same */
 
 static tl_time now(void)
@@ -21,10 +22,13 @@ static void on_tick(void *user, tl_time waited)
     tl_chat *c = user;
     if (c->failed)
         return;
+    tl_time at = now();
+    if (c->answer.len ? at - c->last >= QUIET : waited >= QUIET)
+        tl_chat_look(c, at);
     if (!c->answer.len)
         tl_waiting_tick(&c->waiting, waited);
     else
-        tl_silence_tick(&c->silence, now());
+        tl_silence_tick(&c->silence, at);
 }
 
 static void stop_waiting(tl_chat *c)
@@ -37,6 +41,7 @@ static void on_text(tl_chat *c, const char *text)
 {
     tl_slice t = tl_slice_str(text);
     stop_waiting(c);
+    c->offline = 0;
     c->last = now();
     if (t.n && !c->pieces++)
         c->first = c->last;
@@ -148,6 +153,11 @@ static int judge(tl_chat *c, const tl_daemon_answer *a)
         return TL_EXIT_OK;
     if (c->failed)
         return c->failed;
+    if (c->given_up) {
+        tl_out_error("nobody can be asked");
+        tl_daemon_tell_offline();
+        return TL_EXIT_UNREACHABLE;
+    }
     if (a->e == TL_ERR_TIMEOUT && c->timeout != TL_NEVER)
         return explain_late(c);
     if (is_peer_away(c, a))
@@ -203,6 +213,9 @@ static void begin_answer(tl_chat *c)
     c->failed = 0;
     c->refusal = NULL;
     c->look_ups = 0;
+    c->look_at = 0;
+    c->offline = 0;
+    c->given_up = false;
     c->e = TL_OK;
     c->pieces = 0;
     c->first = c->last = 0;
@@ -221,7 +234,8 @@ static int ask(tl_chat *c, bool interruptible)
                               .body = body,
                               .timeout = c->timeout,
                               .interruptible = interruptible,
-                              .on_tick = on_tick};
+                              .on_tick = on_tick,
+                              .given_up = &c->given_up};
     if (*c->peer) {
         question.names[0] = "X-Teale-Ask-Peer";
         question.values[0] = c->peer;

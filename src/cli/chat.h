@@ -28,6 +28,9 @@ typedef struct {
     /* the answer in progress */
     const tl_daemon_answer *from; /* its head, as far as it has come */
     unsigned look_ups;            /* of names for it (chat_who.h) */
+    tl_time look_at;              /* whether this machine has a network is looked at next */
+    unsigned offline;             /* times in a row that it had none */
+    bool given_up;                /* for that */
     tl_sse sse;
     tl_buf answer;
     tl_waiting waiting;  /* for the first word */

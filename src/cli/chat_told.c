@@ -2,9 +2,12 @@
 
 #include "cli/chat_who.h"
 
-#define SECONDS_MAX 999999 /* some eleven days: an answer ends before */
-#define PLACE_MAX   999999
-#define REFUSAL_MAX 600 /* bytes of a model server's words that are shown */
+#define LOOK_EVERY    (1 * TL_SEC)
+#define LOOK_WITHIN   (300 * TL_MS) /* a node that is too busy for this is not asked */
+#define OFFLINE_TIMES 2             /* another access point is found within a second */
+#define SECONDS_MAX   999999        /* some eleven days: an answer ends before */
+#define PLACE_MAX     999999
+#define REFUSAL_MAX   600 /* bytes of a model server's words that are shown */
 
 /* The word behind `key`. False: there is none, or it is too long. */
 static bool word_of(const char *line, const char *key, char *ret, size_t cap)
@@ -32,27 +35,62 @@ static bool is_id(const char *text)
     return strlen(text) == TL_NODE_ID_HEX && strspn(text, "0123456789abcdef") == TL_NODE_ID_HEX;
 }
 
+/* `node`: who answers; "": this node's model server. */
+static void say_silence(tl_chat *c, const char *node, const char *why, tl_time since)
+{
+    char who[sizeof c->silence.who] = "the model server";
+    if (*node) {
+        const char *called = tl_chat_who(c, node);
+        snprintf(who, sizeof who, "%s%s%.8s", called, *called ? " " : "", node);
+    }
+    tl_silence_say(&c->silence, who, why, since);
+}
+
 /* In the middle of an answer: "waiting for=path seconds=4 peer=3f9a..." */
 static void take_silence(tl_chat *c, const char *what, const char *line, tl_time now)
 {
-    char node[TL_NODE_ID_HEX + 1] = "", who[sizeof c->silence.who] = "the model server";
+    char node[TL_NODE_ID_HEX + 1] = "";
     int64_t seconds;
     bool path = !strcmp(what, "path"), other = word_of(line, " peer=", node, sizeof node);
-    if (c->json || (!path && strcmp(what, "model") != 0) || (other && !is_id(node)) ||
+    if (c->json || c->offline || (!path && strcmp(what, "model") != 0) || (other && !is_id(node)) ||
         !number_of(line, " seconds=", SECONDS_MAX, &seconds))
         return;
     if (other && c->from && *c->from->peer && strcmp(c->from->peer, node) != 0)
         return; /* of another than answers */
-    if (other) {
-        const char *called = tl_chat_who(c, node);
-        snprintf(who, sizeof who, "%s%s%.8s", called, *called ? " " : "", node);
-    }
     tl_time quiet = (tl_time)seconds * TL_SEC;
-    tl_silence_say(&c->silence, who,
-                   path    ? "; its path is being looked at"
-                   : other ? "; it is connected, and its model silent"
-                           : "",
-                   quiet < now ? now - quiet : 0);
+    say_silence(c, node,
+                path    ? "; its path is being looked at"
+                : other ? "; it is connected, and its model silent"
+                        : "",
+                quiet < now ? now - quiet : 0);
+}
+
+/* In the middle of an answer it may come back before the answer is given up: this is only said. */
+static void take_offline(tl_chat *c, bool serves)
+{
+    if (!c->answer.len) {
+        c->given_up = c->offline >= OFFLINE_TIMES && (*c->peer || !serves);
+        return;
+    }
+    if (c->json)
+        return;
+    say_silence(c, c->from->peer, "; this machine has no network", c->last);
+    c->silence.plain_at = 0; /* at once, also in a pipe */
+}
+
+void tl_chat_look(tl_chat *c, tl_time now)
+{
+    if (now < c->look_at || !strcmp(c->from->path, "local"))
+        return;
+    c->look_at = now + LOOK_EVERY;
+    json_t *status = tl_daemon_status(c->cli, LOOK_WITHIN);
+    bool was = c->offline;
+    c->offline = tl_daemon_is_offline(status) ? c->offline + 1 : 0;
+    bool serves =
+        json_array_size(json_object_get(json_object_get(status, "backend"), "models")) > 0;
+    if (c->offline && (!was || !c->answer.len))
+        take_offline(c, serves);
+    json_decref(status);
 }
 
 void tl_chat_told(tl_chat *c, tl_slice comment, tl_time now)

@@ -7,6 +7,9 @@
 
 /* A comment of the stream (docs/http-api.md, Errors); one that is malformed tells nothing. `now`: monotonic. */
 void tl_chat_told(tl_chat *c, tl_slice comment, tl_time now);
+/* Time passes without words: looks from time to time whether this machine has a network at all. Where it has none, a
+ * question that no model server of this machine can answer is given up, and an answer's silence is said to be that. */
+void tl_chat_look(tl_chat *c, tl_time now);
 /* True: the answer's status is one that passes from the model server; the error is in its body. */
 bool tl_chat_is_refusal(const tl_daemon_answer *a);
 /* Prints an error of the model server, an object or a text in OpenAI's shape; NULL: it gave none. Returns the exit code,

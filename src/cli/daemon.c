@@ -21,6 +21,7 @@ typedef struct {
     tl_timer deadline, tick;
     tl_time began;
     void (*on_tick)(void *user, tl_time waited);
+    const bool *given_up;
     tl_waiting waiting; /* without on_tick */
     tl_sigwatch *interrupt;
     void (*on_body)(void *user, tl_slice bytes);
@@ -87,7 +88,10 @@ static void on_tick(void *user)
         c->on_tick(c->user, now - c->began);
     else
         tl_waiting_tick(&c->waiting, now - c->began);
-    tl_timer_set(&c->tick, now + TL_DAEMON_TICK);
+    if (c->given_up && *c->given_up)
+        end(c, TL_ERR_CANCELLED, "given up");
+    else
+        tl_timer_set(&c->tick, now + TL_DAEMON_TICK);
 }
 
 static void on_interrupt(void *user, int signo)
@@ -143,6 +147,7 @@ void tl_daemon_run(const tl_cli *cli, const tl_daemon_ask *ask,
         tl_timer_init(&c.tick, c.loop, on_tick, &c);
         c.began = tl_loop_now(c.loop);
         c.on_tick = ask->on_tick;
+        c.given_up = ask->given_up;
         c.waiting = tl_waiting_for(cli, "%s", ask->waits_for ? ask->waits_for : "");
         if (c.on_tick || ask->waits_for)
             tl_timer_set(&c.tick, c.began + TL_DAEMON_TICK);
@@ -287,11 +292,10 @@ void tl_daemon_tell_no_model(const json_t *status)
     tl_buf_clear(&error);
 }
 
-/* The status of a running daemon; NULL: none came. Prints nothing. */
-static json_t *ask_status(const tl_cli *cli)
+json_t *tl_daemon_status(const tl_cli *cli, tl_time within)
 {
     tl_daemon_answer a;
-    tl_daemon_ask ask = {.method = "GET", .path = "/control/status", .timeout = CONNECT_TIME};
+    tl_daemon_ask ask = {.method = "GET", .path = "/control/status", .timeout = within};
     json_t *status = NULL;
     tl_daemon_run(cli, &ask, NULL, NULL, &a);
     if (!a.e && a.status == 200 && tl_json_parse(tl_buf_slice(&a.body), 16, &status, NULL))
@@ -303,12 +307,12 @@ static json_t *ask_status(const tl_cli *cli)
 /* Says why there is no provider, and what to do: the relay is off, away, or has none. */
 static int explain_no_provider(const tl_cli *cli)
 {
-    json_t *status = ask_status(cli);
+    json_t *status = tl_daemon_status(cli, CONNECT_TIME);
     int code = TL_EXIT_FAILED;
     const json_t *wan = json_object_get(status, "wan");
     bool here = json_array_size(json_object_get(json_object_get(status, "backend"), "models")) > 0;
     bool off = wan && !here && !tl_json_bool(wan, "enabled", false);
-    if (off && tl_daemon_is_offline(status)) {
+    if (!here && tl_daemon_is_offline(status)) {
         tl_daemon_tell_offline();
         code = TL_EXIT_UNREACHABLE;
     } else if (off && tl_daemon_is_on_lan(status)) {
@@ -335,6 +339,19 @@ static int explain_no_provider(const tl_cli *cli)
     return code;
 }
 
+/* A peer that failed, while this machine has no network: the remedy is here. */
+static bool explain_offline(const tl_cli *cli, const char *code)
+{
+    if (strcmp(code, "peer_failed") != 0)
+        return false;
+    json_t *status = tl_daemon_status(cli, CONNECT_TIME);
+    bool is = tl_daemon_is_offline(status);
+    if (is)
+        tl_daemon_tell_offline();
+    json_decref(status);
+    return is;
+}
+
 int tl_daemon_explain_error(const tl_cli *cli, const json_t *error)
 {
     tl_buf message = {0};
@@ -346,6 +363,8 @@ int tl_daemon_explain_error(const tl_cli *cli, const json_t *error)
     tl_buf_clear(&message);
     if (!strcmp(code, "no_provider"))
         return explain_no_provider(cli);
+    if (explain_offline(cli, code))
+        return TL_EXIT_UNREACHABLE;
     for (size_t i = 0; i < sizeof remedies / sizeof *remedies; i++)
         if (!strcmp(code, remedies[i].code)) {
             tl_out_note("%s", remedies[i].remedy);
@@ -431,7 +450,7 @@ int tl_daemon_get(const tl_cli *cli, const char *path, tl_time timeout, json_t *
 
 void tl_daemon_tell_missing(const tl_cli *cli)
 {
-    json_t *status = ask_status(cli), *model;
+    json_t *status = tl_daemon_status(cli, CONNECT_TIME), *model;
     const json_t *sharing = json_object_get(status, "sharing");
     size_t i;
     json_array_foreach (json_object_get(sharing, "missing"), i, model) {

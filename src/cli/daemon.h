@@ -17,6 +17,8 @@ typedef struct {
     bool interruptible; /* SIGINT ends the answer instead of the program */
     /* Called every TL_DAEMON_TICK until the request ends, with `user`; NULL: not wanted. */
     void (*on_tick)(void *user, tl_time waited);
+    const bool
+        *given_up; /* true after an on_tick: the request ends, with TL_ERR_CANCELLED; NULL: never */
     /* Without on_tick: what a person is told the command waits for, until an answer begins; NULL: nothing. */
     const char *waits_for;
 } tl_daemon_ask;
@@ -46,6 +48,8 @@ int tl_daemon_explain_error(const tl_cli *cli, const json_t *error);
 /* GET. Returns the answer as JSON, which the caller gives to json_decref. Prints what failed;
  * returns an exit code. */
 int tl_daemon_get(const tl_cli *cli, const char *path, tl_time timeout, json_t **ret);
+/* The status of a running daemon; NULL: none came in time. Prints nothing. */
+json_t *tl_daemon_status(const tl_cli *cli, tl_time within);
 /* Tells a running daemon, if there is one, that a setting has changed. Prints what the daemon
  * did. False: the daemon refuses the value, which must be put back; the cause is printed. */
 bool tl_daemon_setting_changed(const tl_cli *cli, const char *key);

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -74,7 +75,10 @@ class Scripted(asking.Asking):
             n = int(h.headers.get("Content-Length") or 0)
             body = h.rfile.read(n)
             h.close_connection = True
-            self.server.script(h, body)
+            try:
+                self.server.script(h, body)
+            except BrokenPipeError:
+                pass  # whoever asked has given up
         handler = type("Slow", (asking.Handler,), {"do_GET": do, "do_POST": do})
         self.server.RequestHandlerClass = handler
         self.server.socket.listen(128)
@@ -162,6 +166,38 @@ class Scripted(asking.Asking):
         self.assertIn(f"{gone} and half", text)
         r = self.run_teale("chat", "hi")  # words come again before a pipe is told
         self.assertEqual((r.stdout, r.stderr), ("half and half\n", ""))
+
+    def test_a_machine_without_a_network_says_so_at_once(self):
+        plugged, told = [True], threading.Event()
+        self.server.status = lambda: {"offline": not plugged[0], "backend": {"models": []}}
+
+        def script(h, body):
+            h.begin()
+            h.token("half")
+            plugged[0] = False
+            told.wait(4.5)  # before the plain line of any silence, which comes after 5 s
+            h.send('event: error\ndata: {"error":{"message":"peer \\"vm\\": lost","code":"peer_failed"}}\n\n')
+        self.server.script = script
+        r = subprocess.Popen([TEALE, "--home", self.home, "chat", "hi"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                             env={**os.environ, "HOME": self.home})
+        first = r.stderr.readline()
+        told.set()
+        self.assertRegex(first, "no word from the model server for [0-4] s; this machine has no network\n")
+        rest = r.stderr.read()
+        r.stderr.close()
+        self.assertEqual(r.wait(), 4)
+        self.assertIn("lost\nThis machine has no network: no interface has an address.", rest)
+        self.assertNotIn("Try again", rest)
+
+        self.slow(30)  # a question: nobody else can be asked, and no model is here
+        self.server.RequestHandlerClass = asking.Handler
+        for models, words in (([], []), (["m"], ["--peer", asking.NODE])):
+            self.server.status = lambda: {"offline": True, "backend": {"models": models}}
+            begin = time.monotonic()
+            r = self.run_teale("chat", *words, "hi")
+            self.assertEqual(r.returncode, 4, r.stderr)
+            self.assertIn("This machine has no network", r.stderr)
+            self.assertLess(time.monotonic() - begin, 15)
 
     def test_a_ping_goes_on_telling_between_its_answers(self):
         def script(h, body):
