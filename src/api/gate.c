@@ -181,12 +181,7 @@ bool tl_api_on_head(void *user, tl_httpd_req *r)
     tl_slice id = tl_http1_header_find(tl_httpd_head(r), "x-request-id", &ids);
     name_request(api, r, ids == 1 ? id : tl_slice_of(NULL, 0));
     tl_httpd_header(r, "X-Content-Type-Options", "nosniff");
-    bool worker = tl_api_is_worker(r);
-    if (worker) {
-        tl_httpd_header(r, "Cache-Control", "no-store");
-        tl_httpd_header(r, "Content-Security-Policy", "default-src 'none'");
-        tl_httpd_header(r, "Service-Worker-Allowed", "/"); /* whatever was its own */
-    } else if (!t || t->id != TL_ROUTE_PAGE) {
+    if (!t || t->id != TL_ROUTE_PAGE) {
         tl_httpd_header(r, "Cache-Control", "no-store");
         /* a model's answer may be anything; no browser must run it as a page of ours */
         tl_httpd_header(r, "Content-Security-Policy",
@@ -198,10 +193,6 @@ bool tl_api_on_head(void *user, tl_httpd_req *r)
         cors_headers(r);
     if (method_is(r, "OPTIONS")) {
         answer_options(api, r, t, cors);
-        return false;
-    }
-    if (worker) {
-        tl_api_on_worker(api, r);
         return false;
     }
     if (!pass_key(api, r, t, cors))

@@ -3,8 +3,6 @@
 
 #include "api/state.h"
 
-#include "base/log.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <zlib.h>
@@ -62,35 +60,6 @@ static void send_file(tl_api *api, tl_httpd_req *r, const tl_page_file *f)
         tl_httpd_respond(r, 200, f->type,
                          packed ? tl_slice_of(f->gzip, f->gzip_n) : tl_slice_of(bytes, f->n));
     free(bytes);
-}
-
-/* The page has no service worker. Whoever listened at this port while the node was down (another user's program) may have left one in the
- * owner's browser, which would stand between the page and its reader for ever. The browser asks for its script again at
- * each visit, whatever its path; this takes its place, and ends. */
-static const char no_worker[] =
-    "self.addEventListener('install', () => self.skipWaiting());\n"
-    "self.addEventListener('activate', (e) => e.waitUntil((async () => {\n"
-    "  for (const name of await caches.keys()) await caches.delete(name);\n"
-    "  await self.registration.unregister();\n"
-    "  for (const c of await self.clients.matchAll({ type: 'window' })) c.navigate(c.url).catch(() "
-    "=> {});\n"
-    "})()));\n";
-
-bool tl_api_is_worker(const tl_httpd_req *r)
-{
-    const tl_http1_head *head = tl_httpd_head(r);
-    return tl_slice_eq(head->method, tl_slice_str("GET")) &&
-           (tl_http1_header_lists(head, "service-worker", "script") ||
-            tl_http1_header_lists(head, "sec-fetch-dest", "serviceworker"));
-}
-
-void tl_api_on_worker(tl_api *api, tl_httpd_req *r)
-{
-    tl_log(TL_LOG_WARN, "api: a browser has a service worker of another program for this address, "
-                        "which listened here "
-                        "before; it is taken out");
-    tl_api_count(api, r, 200);
-    tl_httpd_respond(r, 200, "text/javascript", tl_slice_str(no_worker));
 }
 
 void tl_api_on_page(tl_api *api, tl_httpd_req *r)

@@ -191,9 +191,6 @@ bool tl_api_model_may_come(tl_api *api, const char *model, char ret_hint[TL_API_
 
 /* --- page.c --- */
 void tl_api_on_page(tl_api *api, tl_httpd_req *r);
-/* A browser asks for the script of a service worker, which no page of ours has: page.c. */
-bool tl_api_is_worker(const tl_httpd_req *r);
-void tl_api_on_worker(tl_api *api, tl_httpd_req *r);
 
 /* --- do.c --- */
 /* Has the node do `verb`, and answers what came of it. `args` is borrowed. `control`: for the command

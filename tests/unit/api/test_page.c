@@ -47,43 +47,6 @@ static void the_page_is_served_under_a_strict_policy(void **state)
     harness_clear(&h);
 }
 
-/* Left by another program that listened here: the browser asks for its script at each visit. */
-static void a_service_worker_of_another_program_is_replaced_by_one_that_ends(void **state)
-{
-    (void)state;
-    static const char *const asks[] = {
-        "/sw.js HTTP/1.1\r\nService-Worker: script\r\n",
-        "/v1/models HTTP/1.1\r\nService-Worker: script\r\n",
-        "/js/first.js HTTP/1.1\r\nSec-Fetch-Dest: serviceworker\r\n"};
-    static const char *const others[] = {"/sw.js HTTP/1.1\r\n",
-                                         "/js/first.js HTTP/1.1\r\nSec-Fetch-Dest: worker\r\n"};
-    harness h;
-    client c;
-    char text[300];
-    harness_init(&h, NULL);
-    for (size_t i = 0; i < sizeof asks / sizeof *asks; i++) {
-        snprintf(text, sizeof text, "GET %sHost: localhost\r\n\r\n", asks[i]);
-        exchange(&h, &c, text);
-        assert_int_equal(client_status(&c), 200);
-        assert_true(client_has(&c, "\r\nContent-Type: text/javascript\r\n"));
-        assert_true(client_has(&c, "\r\nService-Worker-Allowed: /\r\n"));
-        assert_true(client_has(&c, "\r\nCache-Control: no-store\r\n"));
-        assert_true(client_has(&c, "registration.unregister()"));
-        client_close(&c);
-    }
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-        snprintf(text, sizeof text, "GET %sHost: localhost\r\n\r\n", others[i]);
-        exchange(&h, &c, text);
-        assert_int_equal(client_status(&c), i == 0 ? 404 : 200);
-        assert_false(client_has(&c, "registration.unregister()"));
-        client_close(&c);
-    }
-    exchange(&h, &c, "GET /sw.js HTTP/1.1\r\nHost: evil.example\r\nService-Worker: script\r\n\r\n");
-    assert_int_equal(client_status(&c), 403);
-    client_close(&c);
-    harness_clear(&h);
-}
-
 static void beyond_loopback_no_header_is_sent_that_browsers_warn_of_there(void **state)
 {
     (void)state;
@@ -185,7 +148,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_page_is_served_under_a_strict_policy),
-        cmocka_unit_test(a_service_worker_of_another_program_is_replaced_by_one_that_ends),
         cmocka_unit_test(beyond_loopback_no_header_is_sent_that_browsers_warn_of_there),
         cmocka_unit_test(nothing_of_the_page_is_inline_but_what_the_policy_names),
         cmocka_unit_test(a_file_of_the_page_comes_packed_to_whom_takes_that),
