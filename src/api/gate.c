@@ -73,20 +73,15 @@ static void answer_options(tl_api *api, tl_httpd_req *r, const tl_api_route *t, 
     tl_httpd_respond(r, 204, NULL, (tl_slice){NULL, 0});
 }
 
-static tl_guard guard_of(const tl_api *api)
+/* Checks Host and Origin. True: the request may pass. */
+static bool pass_guard(tl_api *api, tl_httpd_req *r, bool *ret_cors)
 {
-    return (tl_guard){
+    tl_guard guard = {
         .allowed_hosts = &api->config.allowed_hosts,
         .allowed_origins = &api->config.allowed_origins,
         .listen = api->config.listen,
         .listen_n = api->config.listen_n,
     };
-}
-
-/* Checks Host and Origin. True: the request may pass. */
-static bool pass_guard(tl_api *api, tl_httpd_req *r, bool *ret_cors)
-{
-    tl_guard guard = guard_of(api);
     *ret_cors = false;
     switch (tl_guard_check(&guard, tl_httpd_head(r))) {
     case TL_GUARD_PASS: return true;
@@ -125,20 +120,17 @@ static bool is_for_owner(const tl_httpd_req *r, const tl_api_route *t)
  * may ask and read, and changes nothing. */
 static bool pass_key(tl_api *api, tl_httpd_req *r, const tl_api_route *t, bool foreign)
 {
-    tl_guard guard = guard_of(api);
     bool change = tl_httpd_tag(r) == TL_API_DOOR_LOOPBACK && is_for_owner(r, t);
-    bool passed_on = change && tl_guard_is_passed_on(&guard, tl_httpd_head(r));
     bool needed = tl_httpd_tag(r) == TL_API_DOOR_OTHER || change;
     if (!needed || (t && t->open) || tl_guard_has_key(tl_httpd_head(r), api->config.key) ||
-        opens(api, r, t) || (change && !foreign && !passed_on && tl_httpd_is_ours(r)))
+        opens(api, r, t) || (change && !foreign && tl_httpd_is_ours(r)))
         return true;
     api->counters.refused_key++;
     tl_httpd_header(r, "WWW-Authenticate", "Bearer");
     tl_api_error(api, r, 401, "invalid_api_key", NULL, "%ssend %s (`teale env` shows it) as %s",
-                 !change     ? ""
-                 : foreign   ? "a page of another origin changes nothing of this node by itself: "
-                 : passed_on ? "a proxy passed this on, so that nobody knows whose it is: "
-                             : "this client is not known as the owner's of this node: ",
+                 !change   ? ""
+                 : foreign ? "a page of another origin changes nothing of this node by itself: "
+                           : "this client is not known as the owner's of this node: ",
                  change ? "its key" : "this node's key", "Authorization: Bearer");
     return false;
 }

@@ -30,16 +30,6 @@ static bool listens_at(const tl_guard *g, const tl_addr *ip)
     return false;
 }
 
-/* This machine, or an address where the API listens. */
-static bool host_is_here(const tl_guard *g, tl_slice name)
-{
-    tl_addr ip;
-    if (tl_addr_parse_ip(name, &ip))
-        return equals(name, "localhost");
-    ip = tl_addr_normal(ip);
-    return tl_addr_is_loopback(&ip) || listens_at(g, &ip);
-}
-
 static bool host_is_ours(const tl_guard *g, tl_slice value)
 {
     char host[TL_HOST_MAX];
@@ -47,8 +37,14 @@ static bool host_is_ours(const tl_guard *g, tl_slice value)
     if (tl_hostport_parse(value, 80, host, &port))
         return false;
     tl_slice name = tl_slice_str(host);
-    if (host_is_here(g, name))
+    tl_addr ip;
+    if (tl_addr_parse_ip(name, &ip) == TL_OK) {
+        ip = tl_addr_normal(ip);
+        if (tl_addr_is_loopback(&ip) || listens_at(g, &ip))
+            return true;
+    } else if (equals(name, "localhost")) {
         return true;
+    }
     for (size_t i = 0; i < g->allowed_hosts->n; i++)
         if (equals(name, g->allowed_hosts->item[i]) || equals(value, g->allowed_hosts->item[i]))
             return true;
@@ -100,33 +96,6 @@ static tl_guard_verdict check_origin(const tl_guard *g, const tl_http1_head *hea
 tl_guard_verdict tl_guard_check(const tl_guard *g, const tl_http1_head *head)
 {
     return host_is_ours(g, head->host) ? check_origin(g, head) : TL_GUARD_HOST;
-}
-
-/* --- whose it is --- */
-
-/* What proxies and tunnels say of the client behind them; "-" at the end: all that begin so. */
-static const char *const traces[] = {"forwarded",   "x-forwarded-",   "x-real-ip", "via",
-                                     "x-client-ip", "true-client-ip", "cf-",       "tailscale-"};
-
-static bool is_trace(tl_slice name)
-{
-    for (size_t i = 0; i < sizeof traces / sizeof *traces; i++) {
-        size_t n = strlen(traces[i]);
-        bool prefix = traces[i][n - 1] == '-';
-        if (name.n >= n && equals(prefix ? tl_slice_of(name.p, n) : name, traces[i]))
-            return true;
-    }
-    return false;
-}
-
-bool tl_guard_is_passed_on(const tl_guard *g, const tl_http1_head *head)
-{
-    char host[TL_HOST_MAX];
-    uint16_t port;
-    for (size_t i = 0; i < head->header_count; i++)
-        if (is_trace(head->headers[i].name))
-            return true;
-    return tl_hostport_parse(head->host, 80, host, &port) || !host_is_here(g, tl_slice_str(host));
 }
 
 /* --- the key --- */

@@ -32,11 +32,6 @@ typedef struct {
 /* Host is checked first. */
 tl_guard_verdict tl_guard_check(const tl_guard *g, const tl_http1_head *head);
 
-/* True where a proxy or a tunnel passed the request on, by its own headers, or by a Host that is a name of
- * `allowed_hosts` alone. The connection is the proxy's, so it does not tell whose the request is. A proxy that leaves no
- * trace is not noticed. */
-bool tl_guard_is_passed_on(const tl_guard *g, const tl_http1_head *head);
-
 /* True when the one Authorization header is `Bearer` and `key`. */
 bool tl_guard_has_key(const tl_http1_head *head, const char *key);
 

@@ -393,51 +393,6 @@ static void an_allowed_page_asks_and_reads_and_changes_nothing_without_the_key(v
     harness_clear(&h);
 }
 
-/* The connection is the owner's or root's, as that of a tunnel on this machine is; who asks behind it, nobody knows. */
-static void what_a_proxy_passes_on_changes_nothing_without_the_key(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *host, *headers;
-        bool passes;
-    } rows[] = {
-        {"localhost", "", true},
-        {"127.0.0.1:11435", "", true},
-        {"localhost", "X-Forwarded: no\r\nX-Real: 1\r\nForwarded-By: me\r\n", true},
-        {"my.box", "", false},
-        {"my.box", "Authorization: Bearer " KEY "\r\n", true},
-        {"localhost", "X-Forwarded-For: 203.0.113.9\r\n", false},
-        {"localhost", "X-Forwarded-For: 203.0.113.9\r\nAuthorization: Bearer " KEY "\r\n", true},
-        {"localhost", "x-forwarded-proto: https\r\n", false},
-        {"localhost", "Forwarded: for=203.0.113.9\r\n", false},
-        {"localhost", "Via: 2.0 Caddy\r\n", false},
-        {"localhost", "X-Real-IP: 203.0.113.9\r\n", false},
-        {"localhost", "Tailscale-User-Login: a@b.example\r\n", false},
-        {"localhost", "CF-Connecting-IP: 203.0.113.9\r\n", false},
-    };
-    harness h;
-    client c;
-    char text[400];
-    tl_api_config config = harness_config();
-    config.allowed_hosts = (tl_string_list){1, {"my.box"}};
-    harness_init(&h, &config);
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        snprintf(text, sizeof text,
-                 "PUT /v1/app/settings HTTP/1.1\r\nHost: %s\r\n%sContent-Length: 2\r\n\r\n[]",
-                 rows[i].host, rows[i].headers);
-        exchange(&h, &c, text);
-        if ((client_status(&c) != 401) != rows[i].passes)
-            fail_msg("%s, %s: %d", rows[i].host, rows[i].headers, client_status(&c));
-        client_close(&c);
-        snprintf(text, sizeof text, "GET /v1/app HTTP/1.1\r\nHost: %s\r\n%s\r\n", rows[i].host,
-                 rows[i].headers);
-        exchange(&h, &c, text); /* it may be read all the same */
-        assert_int_equal(client_status(&c), 200);
-        client_close(&c);
-    }
-    harness_clear(&h);
-}
-
 /* --- the key --- */
 
 static void a_page_that_is_allowed_can_read_why_its_body_is_refused(void **state)
@@ -560,7 +515,6 @@ int main(void)
         cmocka_unit_test(lists_changed_while_running_hold_from_the_next_request_on),
         cmocka_unit_test(a_preflight_is_answered_for_allowed_pages_alone),
         cmocka_unit_test(an_allowed_page_asks_and_reads_and_changes_nothing_without_the_key),
-        cmocka_unit_test(what_a_proxy_passes_on_changes_nothing_without_the_key),
         cmocka_unit_test(a_page_that_is_allowed_can_read_why_its_body_is_refused),
         cmocka_unit_test(beyond_loopback_the_key_is_needed),
         cmocka_unit_test(on_loopback_any_key_or_none_will_do),
