@@ -73,15 +73,20 @@ static void answer_options(tl_api *api, tl_httpd_req *r, const tl_api_route *t, 
     tl_httpd_respond(r, 204, NULL, (tl_slice){NULL, 0});
 }
 
-/* Checks Host and Origin. True: the request may pass. */
-static bool pass_guard(tl_api *api, tl_httpd_req *r, bool *ret_cors)
+static tl_guard guard_of(const tl_api *api)
 {
-    tl_guard guard = {
+    return (tl_guard){
         .allowed_hosts = &api->config.allowed_hosts,
         .allowed_origins = &api->config.allowed_origins,
         .listen = api->config.listen,
         .listen_n = api->config.listen_n,
     };
+}
+
+/* Checks Host and Origin. True: the request may pass. */
+static bool pass_guard(tl_api *api, tl_httpd_req *r, bool *ret_cors)
+{
+    tl_guard guard = guard_of(api);
     *ret_cors = false;
     switch (tl_guard_check(&guard, tl_httpd_head(r))) {
     case TL_GUARD_PASS: return true;
@@ -116,22 +121,41 @@ static bool is_for_owner(const tl_httpd_req *r, const tl_api_route *t)
     return t && t->id == TL_ROUTE_APP && !method_is(r, "GET") && !method_is(r, "HEAD");
 }
 
+bool tl_api_is_owners(const tl_api *api, const tl_httpd_req *r)
+{
+    const tl_http1_head *head = tl_httpd_head(r);
+    tl_guard guard = guard_of(api);
+    if (tl_httpd_tag(r) == TL_API_DOOR_UNIX || tl_guard_has_key(head, api->config.key))
+        return true;
+    return tl_httpd_tag(r) == TL_API_DOOR_LOOPBACK &&
+           tl_guard_check(&guard, head) == TL_GUARD_PASS && !tl_guard_is_passed_on(&guard, head) &&
+           tl_httpd_is_ours(r);
+}
+
+/* Why it does not count as the owner's. */
+static const char *not_owners(const tl_api *api, const tl_httpd_req *r, bool foreign)
+{
+    tl_guard guard = guard_of(api);
+    if (foreign)
+        return "a page of another origin changes nothing of this node by itself: ";
+    if (tl_guard_is_passed_on(&guard, tl_httpd_head(r)))
+        return "what a proxy or a tunnel passes on may be anybody's: ";
+    return "this client is not known as the owner's of this node: ";
+}
+
 /* `foreign`: it is of a page of an allowed origin. The browser is the owner's; the page is not. It
  * may ask and read, and changes nothing. */
 static bool pass_key(tl_api *api, tl_httpd_req *r, const tl_api_route *t, bool foreign)
 {
     bool change = tl_httpd_tag(r) == TL_API_DOOR_LOOPBACK && is_for_owner(r, t);
     bool needed = tl_httpd_tag(r) == TL_API_DOOR_OTHER || change;
-    if (!needed || (t && t->open) || tl_guard_has_key(tl_httpd_head(r), api->config.key) ||
-        opens(api, r, t) || (change && !foreign && tl_httpd_is_ours(r)))
+    if (!needed || (t && t->open) || opens(api, r, t) || tl_api_is_owners(api, r))
         return true;
     api->counters.refused_key++;
     tl_httpd_header(r, "WWW-Authenticate", "Bearer");
     tl_api_error(api, r, 401, "invalid_api_key", NULL, "%ssend %s (`teale env` shows it) as %s",
-                 !change   ? ""
-                 : foreign ? "a page of another origin changes nothing of this node by itself: "
-                           : "this client is not known as the owner's of this node: ",
-                 change ? "its key" : "this node's key", "Authorization: Bearer");
+                 change ? not_owners(api, r, foreign) : "", change ? "its key" : "this node's key",
+                 "Authorization: Bearer");
     return false;
 }
 

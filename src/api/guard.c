@@ -3,6 +3,7 @@
 #include "api/key.h"
 
 #include <stdio.h>
+#include <strings.h>
 
 static bool equals(tl_slice a, const char *b)
 {
@@ -30,25 +31,31 @@ static bool listens_at(const tl_guard *g, const tl_addr *ip)
     return false;
 }
 
-static bool host_is_ours(const tl_guard *g, tl_slice value)
+typedef enum {
+    HOST_FOREIGN,
+    HOST_ALLOWED, /* by the settings alone */
+    HOST_OWN,     /* loopback's names, and where the API listens */
+} host_kind;
+
+static host_kind judge_host(const tl_guard *g, tl_slice value)
 {
     char host[TL_HOST_MAX];
     uint16_t port;
     if (tl_hostport_parse(value, 80, host, &port))
-        return false;
+        return HOST_FOREIGN;
     tl_slice name = tl_slice_str(host);
     tl_addr ip;
     if (tl_addr_parse_ip(name, &ip) == TL_OK) {
         ip = tl_addr_normal(ip);
         if (tl_addr_is_loopback(&ip) || listens_at(g, &ip))
-            return true;
+            return HOST_OWN;
     } else if (equals(name, "localhost")) {
-        return true;
+        return HOST_OWN;
     }
     for (size_t i = 0; i < g->allowed_hosts->n; i++)
         if (equals(name, g->allowed_hosts->item[i]) || equals(value, g->allowed_hosts->item[i]))
-            return true;
-    return false;
+            return HOST_ALLOWED;
+    return HOST_FOREIGN;
 }
 
 /* --- Origin --- */
@@ -95,7 +102,26 @@ static tl_guard_verdict check_origin(const tl_guard *g, const tl_http1_head *hea
 
 tl_guard_verdict tl_guard_check(const tl_guard *g, const tl_http1_head *head)
 {
-    return host_is_ours(g, head->host) ? check_origin(g, head) : TL_GUARD_HOST;
+    return judge_host(g, head->host) ? check_origin(g, head) : TL_GUARD_HOST;
+}
+
+/* --- proxies and tunnels --- */
+
+bool tl_guard_is_passed_on(const tl_guard *g, const tl_http1_head *head)
+{
+    /* RFC 7239, RFC 9110 7.6.3, and what Caddy, nginx, cloudflared and Tailscale add. A "*" at the end
+     * stands for whatever follows. */
+    static const char *const added[] = {"forwarded", "x-forwarded-*", "x-real-ip",
+                                        "via",       "tailscale-*",   "cf-*"};
+    for (size_t i = 0; i < head->header_count; i++)
+        for (size_t k = 0; k < sizeof added / sizeof *added; k++) {
+            tl_slice name = head->headers[i].name;
+            size_t n = strcspn(added[k], "*");
+            bool fits = added[k][n] ? name.n >= n : name.n == n;
+            if (fits && strncasecmp((const char *)name.p, added[k], n) == 0)
+                return true;
+        }
+    return judge_host(g, head->host) != HOST_OWN;
 }
 
 /* --- the key --- */

@@ -32,6 +32,10 @@ typedef struct {
 /* Host is checked first. */
 tl_guard_verdict tl_guard_check(const tl_guard *g, const tl_http1_head *head);
 
+/* True if it came through a proxy or a tunnel, as far as it says so: by a field that those add, or by a
+ * Host that only the settings allow. Then the connection is the proxy's, and the client anybody. */
+bool tl_guard_is_passed_on(const tl_guard *g, const tl_http1_head *head);
+
 /* True when the one Authorization header is `Bearer` and `key`. */
 bool tl_guard_has_key(const tl_http1_head *head, const char *key);
 

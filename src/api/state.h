@@ -141,6 +141,10 @@ TL_CHECK tl_err tl_api_query_field(const tl_httpd_req *r, const char *name, char
 bool tl_api_number(const char *text, int64_t most, int64_t *ret);
 
 /* --- gate.c: the calls of tl_httpd_events; `user` is the API --- */
+/* Is it of the node's owner? On the Unix socket: yes. Else it has the owner's key, or comes over loopback
+ * from a program of the owner, or of root, and is neither of a page of another origin nor passed on by
+ * a proxy. */
+bool tl_api_is_owners(const tl_api *api, const tl_httpd_req *r);
 bool tl_api_on_head(void *user, tl_httpd_req *r);
 void tl_api_on_request(void *user, tl_httpd_req *r);
 void tl_api_on_refusal(void *user, tl_httpd_req *r, int status, const char *message, tl_buf *out);

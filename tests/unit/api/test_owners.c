@@ -1,0 +1,70 @@
+/* Who counts as the node's owner over HTTP, and what the others may do. The tests' own connections are the
+ * owner's, as the kernel says; what a proxy passed on is not. */
+#include "harness.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static int change(harness *h, const char *headers)
+{
+    client c;
+    char text[600];
+    snprintf(text, sizeof text, "PUT /v1/app/settings HTTP/1.1\r\n%sContent-Length: 2\r\n\r\n[]",
+             headers);
+    exchange(h, &c, text);
+    int status = client_status(&c);
+    client_close(&c);
+    return status;
+}
+
+static int look(harness *h, const char *headers)
+{
+    client c;
+    char text[600];
+    snprintf(text, sizeof text, "GET /v1/app HTTP/1.1\r\n%s\r\n", headers);
+    exchange(h, &c, text);
+    int status = client_status(&c);
+    client_close(&c);
+    return status;
+}
+
+static void what_a_proxy_passed_on_changes_nothing_without_the_owners_key(void **state)
+{
+    (void)state;
+    static const char *const passed_on[] = {
+        "Host: localhost\r\nX-Forwarded-For: 203.0.113.9\r\n",
+        "Host: localhost\r\nx-forwarded-proto: https\r\n",
+        "Host: localhost\r\nForwarded: for=203.0.113.9\r\n",
+        "Host: localhost\r\nVia: 1.1 Caddy\r\n",
+        "Host: localhost\r\nX-Real-IP: 203.0.113.9\r\n",
+        "Host: localhost\r\nCf-Ray: 1\r\n",
+        "Host: localhost\r\nTailscale-User-Login: eve\r\n",
+        "Host: node.example.ts.net\r\n",
+        "Host: node.example.ts.net\r\nOrigin: https://node.example.ts.net\r\n",
+    };
+    static const char *const own[] = {
+        "Host: localhost\r\n", "Host: 127.0.0.1:11435\r\n",
+        "Host: localhost\r\nViable: 1\r\nForwarded-By: x\r\nX-Forwarded: 1\r\nCfx: 1\r\n"};
+    harness h;
+    char keyed[400];
+    tl_api_config config = harness_config();
+    config.allowed_hosts = (tl_string_list){1, {"node.example.ts.net"}};
+    harness_init(&h, &config);
+    for (size_t i = 0; i < sizeof passed_on / sizeof *passed_on; i++) {
+        snprintf(keyed, sizeof keyed, "%sAuthorization: Bearer " KEY "\r\n", passed_on[i]);
+        if (change(&h, passed_on[i]) != 401 || change(&h, keyed) == 401)
+            fail_msg("%s: %d, %d", passed_on[i], change(&h, passed_on[i]), change(&h, keyed));
+        assert_int_equal(look(&h, passed_on[i]), 200); /* reads as before */
+    }
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        assert_int_not_equal(change(&h, own[i]), 401);
+    harness_clear(&h);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_a_proxy_passed_on_changes_nothing_without_the_owners_key),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
