@@ -6,6 +6,7 @@
 struct tl_api_stream {
     tl_api *api;
     tl_httpd_req *r;
+    bool foreign;
     tl_api_stream *next, *prev;
 };
 
@@ -19,6 +20,7 @@ static void unlink_and_free(tl_api_stream *s)
     if (s->next)
         s->next->prev = s->prev;
     api->counters.event_streams--;
+    api->foreign_streams -= s->foreign;
     free(s);
     if (!api->streams)
         tl_timer_set(&api->heartbeat, TL_NEVER);
@@ -69,6 +71,13 @@ static void on_heartbeat(void *user)
         tl_timer_set(&api->heartbeat, tl_loop_now(api->loop) + api->config.heartbeat);
 }
 
+/* Other users of this machine, and pages of other origins, leave the owner a part of the places. */
+static bool has_room(const tl_api *api, bool foreign)
+{
+    return api->counters.event_streams < TL_API_EVENT_STREAMS_MAX &&
+           (!foreign || api->foreign_streams < TL_API_EVENT_FOREIGN_MAX);
+}
+
 void tl_api_on_events(tl_api *api, tl_httpd_req *r)
 {
     static const tl_httpd_watch_events watch = {.on_gone = on_gone};
@@ -78,7 +87,8 @@ void tl_api_on_events(tl_api *api, tl_httpd_req *r)
         tl_httpd_respond(r, 200, type, (tl_slice){NULL, 0});
         return;
     }
-    if (api->draining || api->counters.event_streams >= TL_API_EVENT_STREAMS_MAX) {
+    bool foreign = !tl_api_is_owners(api, r);
+    if (api->draining || !has_room(api, foreign)) {
         tl_api_error(api, r, 503, api->draining ? "unavailable" : "queue_full", NULL,
                      api->draining ? "this node is stopping" : "too many event streams are open");
         return;
@@ -90,6 +100,7 @@ void tl_api_on_events(tl_api *api, tl_httpd_req *r)
     }
     s->api = api;
     s->r = r;
+    s->foreign = foreign;
     s->next = api->streams;
     if (s->next)
         s->next->prev = s;
@@ -97,6 +108,7 @@ void tl_api_on_events(tl_api *api, tl_httpd_req *r)
         tl_timer_set(&api->heartbeat, tl_loop_now(api->loop) + api->config.heartbeat);
     api->streams = s;
     api->counters.event_streams++;
+    api->foreign_streams += foreign;
     tl_httpd_watch(r, &watch, s);
     tl_api_count(api, r, 200);
     tl_httpd_begin(r, 200, type);

@@ -31,6 +31,7 @@
 enum { TL_API_DOOR_LOOPBACK, TL_API_DOOR_OTHER, TL_API_DOOR_UNIX };
 
 #define TL_API_EVENT_STREAMS_MAX 256 /* pages and `teale watch`: a person opens a few */
+#define TL_API_EVENT_FOREIGN_MAX 192 /* of these, by whoever is not the owner */
 #define TL_API_PINGS_MAX         16  /* pings that run at once */
 
 typedef struct tl_api_ask tl_api_ask;
@@ -80,6 +81,7 @@ struct tl_api {
     tl_rand rand;
     tl_api_counters counters;
     tl_api_stream *streams;
+    size_t foreign_streams; /* of others than the owner */
     tl_node_listener listener;
     tl_timer heartbeat;
     tl_timer deadline; /* for draining */

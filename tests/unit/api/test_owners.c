@@ -61,10 +61,60 @@ static void what_a_proxy_passed_on_changes_nothing_without_the_owners_key(void *
     harness_clear(&h);
 }
 
+static void listen_(harness *h, client *c, const char *header)
+{
+    char text[200];
+    snprintf(text, sizeof text, "GET /v1/events HTTP/1.1\r\nHost: localhost\r\n%s\r\n", header);
+    client_send(c, text);
+    WAIT_UNTIL(h, client_has(c, ": connected") || client_has(c, "too many event streams"));
+}
+
+static void others_leave_the_owner_a_part_of_the_event_streams(void **state)
+{
+    (void)state;
+    enum { ALL = 256, FOREIGN = 192 };
+    static client c[ALL + 1];
+    static const char other[] = "Via: 1.1 proxy\r\n";
+    harness h;
+    client owners;
+    harness_init(&h, NULL);
+    for (int i = 0; i <= FOREIGN; i++) {
+        client_open(&h, &c[i]);
+        listen_(&h, &c[i], other);
+        assert_int_equal(client_has(&c[i], ": connected"), i < FOREIGN);
+    }
+    client_close(&c[FOREIGN]);
+    client_open_unix(&h, &owners);
+    listen_(&h, &owners, "");
+    assert_true(client_has(&owners, ": connected"));
+    for (int i = FOREIGN; i < ALL; i++) {
+        client_open(&h, &c[i]);
+        listen_(&h, &c[i], "");
+        assert_int_equal(client_has(&c[i], ": connected"), i < ALL - 1);
+    }
+    /* one of the others goes, and another one has its place */
+    client_close(&c[0]);
+    client_close(&c[ALL - 1]);
+    client_open(&h, &c[0]);
+    listen_(&h, &c[0], other);
+    for (int i = 0; i < 50 && !client_has(&c[0], ": connected"); i++) { /* the node saw it leave? */
+        client_close(&c[0]);
+        harness_run_for(&h, 20 * TL_MS);
+        client_open(&h, &c[0]);
+        listen_(&h, &c[0], other);
+    }
+    assert_true(client_has(&c[0], ": connected"));
+    for (int i = 0; i < ALL - 1; i++)
+        client_close(&c[i]);
+    client_close(&owners);
+    harness_clear(&h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_proxy_passed_on_changes_nothing_without_the_owners_key),
+        cmocka_unit_test(others_leave_the_owner_a_part_of_the_event_streams),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
