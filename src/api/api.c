@@ -51,7 +51,7 @@ static tl_err listen_all(tl_api *api, tl_why *why)
     for (size_t i = 0; i < api->config.listen_n; i++) {
         tl_addr *a = &api->config.listen[i], real;
         bool loopback = tl_addr_is_loopback(a);
-        if (!loopback && !api->config.key[0])
+        if (!loopback && (!api->config.key[0] || !api->config.client_key[0]))
             return tl_why_set(why, TL_ERR_INVALID, "listening beyond loopback needs an API key");
         tl_err e = tl_httpd_listen(api->httpd, a,
                                    loopback ? TL_API_DOOR_LOOPBACK : TL_API_DOOR_OTHER, &real, why);

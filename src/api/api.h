@@ -8,7 +8,7 @@
  *   GET  /control/status        what tl_node_status gives
  *   GET  /control/peers         what tl_node_peers gives
  *   GET  /control/models        what tl_node_models gives
- *   GET  /control/env           {"base_url", "api_key"}
+ *   GET  /control/env           {"base_url", "api_key", "owner_key"}; on loopback alone api_key is no key
  *   GET  /control/netcheck      what tl_node_netcheck gives, after a fresh round of STUN
  *   GET  /control/doctor        what tl_node_doctor gives, after the same, and the API's own check
  *   GET  /control/why/{node}    what tl_node_why gives
@@ -56,7 +56,10 @@ typedef struct {
     size_t listen_n; /* 0: the Unix socket alone */
     tl_addr listen[TL_API_LISTEN_MAX];
     const char *unix_path[TL_API_UNIX_MAX]; /* NULL: none. Their directories must exist */
-    char key[TL_API_KEY_MAX];       /* the bearer key; beyond loopback every request needs it */
+    /* Bearer keys. Beyond loopback every request needs one. The client's asks and reads; the owner's does
+     * everything. A program sends its key to whatever listens at the port, so the two differ. */
+    char key[TL_API_KEY_MAX]; /* the owner's */
+    char client_key[TL_API_KEY_MAX];
     tl_string_list allowed_hosts;   /* names beyond the loopback ones, without port */
     tl_string_list allowed_origins; /* "https://app.example", exactly as a browser sends it */
     tl_time head_timeout;           /* 10 s: a request's head */
@@ -78,12 +81,12 @@ typedef struct {
     size_t connections_max; /* 2048 */
     tl_api_hooks hooks;
 } tl_api_config;
-/* No addresses, no path, no key. Times and limits are those in the comments above. */
+/* No addresses, no path, no keys. Times and limits are those in the comments above. */
 tl_api_config tl_api_config_default(void);
 
 /* Listens on every address of the configuration; if one fails, on none. Copies the configuration;
  * borrows `loop` and `node` until tl_api_free. TL_ERR_EXISTS: an address or the socket is in use;
- * TL_ERR_INVALID: beyond loopback without a key; TL_ERR_IO, TL_ERR_NOMEM. */
+ * TL_ERR_INVALID: beyond loopback without both keys; TL_ERR_IO, TL_ERR_NOMEM. */
 TL_CHECK tl_err tl_api_new(tl_loop *loop, tl_node *node, const tl_api_config *config,
                            tl_api **ret_api, tl_why *why);
 /* Cancels every running question and cuts every connection. */

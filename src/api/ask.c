@@ -472,7 +472,8 @@ tl_scope_view tl_api_scope_view(const tl_api *api)
 {
     return (tl_scope_view){.book = tl_node_networks(api->node),
                            .now = tl_loop_unix(),
-                           .own_key = api->config.key,
+                           .owner_key = api->config.key,
+                           .client_key = api->config.client_key,
                            .is_listed = is_listed,
                            .user = api->node};
 }

@@ -47,10 +47,16 @@ void tl_api_answer_control_models(tl_api *api, tl_httpd_req *r)
     tl_api_json(api, r, 200, tl_node_models(api->node));
 }
 
+/* OpenAI clients want some key. On loopback none is needed, and whoever listens at the port while this node
+ * is down is sent it: so it is worth nothing. */
+#define NO_KEY "unused"
+
 void tl_api_on_env(tl_api *api, tl_httpd_req *r)
 {
     tl_api_json(api, r, 200,
-                json_pack("{s:s, s:s}", "base_url", api->base_url, "api_key", api->config.key));
+                json_pack("{s:s, s:s, s:s}", "base_url", api->base_url, "api_key",
+                          beyond_loopback(api) ? api->config.client_key : NO_KEY, "owner_key",
+                          api->config.key));
 }
 
 void tl_api_on_stop(tl_api *api, tl_httpd_req *r)

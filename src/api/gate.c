@@ -114,8 +114,8 @@ static bool opens(tl_api *api, tl_httpd_req *r, const tl_api_route *t)
            tl_scope_has_network_key(tl_node_networks(api->node), tl_httpd_head(r));
 }
 
-/* Does it change this node, or have it do something? Then any program on loopback is not enough: it
- * must be its owner's. */
+/* Does it change this node, or have it do something? Then neither any program on loopback nor the key that
+ * programs ask with is enough: it must be its owner's. */
 static bool is_for_owner(const tl_httpd_req *r, const tl_api_route *t)
 {
     return t && t->id == TL_ROUTE_APP && !method_is(r, "GET") && !method_is(r, "HEAD");
@@ -136,6 +136,8 @@ bool tl_api_is_owners(const tl_api *api, const tl_httpd_req *r)
 static const char *not_owners(const tl_api *api, const tl_httpd_req *r, bool foreign)
 {
     tl_guard guard = guard_of(api);
+    if (tl_guard_has_key(tl_httpd_head(r), api->config.client_key))
+        return "the key of `teale env` asks and reads, and changes nothing: ";
     if (foreign)
         return "a page of another origin changes nothing of this node by itself: ";
     if (tl_guard_is_passed_on(&guard, tl_httpd_head(r)))
@@ -147,15 +149,21 @@ static const char *not_owners(const tl_api *api, const tl_httpd_req *r, bool for
  * may ask and read, and changes nothing. */
 static bool pass_key(tl_api *api, tl_httpd_req *r, const tl_api_route *t, bool foreign)
 {
-    bool change = tl_httpd_tag(r) == TL_API_DOOR_LOOPBACK && is_for_owner(r, t);
-    bool needed = tl_httpd_tag(r) == TL_API_DOOR_OTHER || change;
-    if (!needed || (t && t->open) || opens(api, r, t) || tl_api_is_owners(api, r))
+    bool change = is_for_owner(r, t), loopback = tl_httpd_tag(r) == TL_API_DOOR_LOOPBACK;
+    if ((t && t->open) || (loopback && !change) || tl_api_is_owners(api, r))
+        return true;
+    if (!change && (tl_guard_has_key(tl_httpd_head(r), api->config.client_key) || opens(api, r, t)))
         return true;
     api->counters.refused_key++;
     tl_httpd_header(r, "WWW-Authenticate", "Bearer");
-    tl_api_error(api, r, 401, "invalid_api_key", NULL, "%ssend %s (`teale env` shows it) as %s",
-                 change ? not_owners(api, r, foreign) : "", change ? "its key" : "this node's key",
-                 "Authorization: Bearer");
+    if (change)
+        tl_api_error(
+            api, r, 401, "invalid_api_key", NULL,
+            "%ssend the owner's key (`teale env --owner` shows it) as Authorization: Bearer",
+            not_owners(api, r, foreign));
+    else
+        tl_api_error(api, r, 401, "invalid_api_key", NULL,
+                     "send this node's key (`teale env` shows it) as Authorization: Bearer");
     return false;
 }
 

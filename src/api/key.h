@@ -1,11 +1,9 @@
-/* key.h - the bearer key of the local API: keeps it in a file of its own beside the identity, made
- * at the first start. Never logs the key. */
+/* key.h - the two bearer keys of the local API, the owner's and that of programs that ask: keeps each in a
+ * file of its own beside the identity, made at the first start. Never logs a key. */
 #ifndef TL_API_KEY_H
 #define TL_API_KEY_H
 
 #include "api/api.h"
-
-#define TL_API_KEY_FILE "api-key"
 
 /* Reads `path`: one line, "tl-" and base64url characters, up to TL_API_KEY_MAX - 1 in all. If there
  * is no such file, makes it: 32 random bytes, mode 0600, created exclusively, synced.

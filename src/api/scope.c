@@ -210,7 +210,7 @@ static bool by_key(const tl_scope_view *v, const tl_http1_head *head, tl_ask *as
     bool is_key = bearer(head, &n, &key);
     if (n > 1)
         return refuse(no, 400, "invalid_value", NULL, "there must be one Authorization");
-    if (!is_key || tl_api_key_is(v->own_key, key))
+    if (!is_key || tl_api_key_is(v->owner_key, key) || tl_api_key_is(v->client_key, key))
         return true;
     const tl_membership *m = tl_networks_by_key(v->book, key);
     if (m)

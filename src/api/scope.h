@@ -27,7 +27,7 @@ typedef struct {
 typedef struct tl_scope_view {
     const tl_networks *book;
     tl_unix now;
-    const char *own_key; /* the key of the API, which belongs to no network; "": none */
+    const char *owner_key, *client_key; /* the API's own, which belong to no network; "": none */
     /* Does this node, or one that it knows, list a model of exactly this name? */
     bool (*is_listed)(void *user, const char *model);
     void *user;

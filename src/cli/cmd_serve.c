@@ -229,7 +229,9 @@ static tl_err open_api(server *s, tl_why *why)
     tl_api_config config = tl_api_config_default();
     tl_err e = find_addresses(from->api_listen, &config, why);
     if (!e)
-        e = tl_api_key_load_or_create(s->cli->paths.api_key, config.key, why);
+        e = tl_api_key_load_or_create(s->cli->paths.api_key, config.client_key, why);
+    if (!e)
+        e = tl_api_key_load_or_create(s->cli->paths.owner_key, config.key, why);
     if (e)
         return e;
     config.unix_path[0] = s->cli->paths.socket;

@@ -1,4 +1,4 @@
-/* cmd_show.c - the commands that read and print: status, peers, models, env. */
+/* cmd_show.c - the commands that read and print: status, peers, models. */
 #include "cli/commands.h"
 #include "cli/daemon.h"
 #include "cli/nattext.h"
@@ -149,8 +149,9 @@ static void print_api(const tl_cli *cli, const json_t *api)
     const char *others = tl_json_string(api, "others_at", NULL);
     tl_out_line("api", tl_json_string(api, "url", "on the socket alone"));
     if (others)
-        printf("  open to other machines at %s, with the key in %s (teale env prints it)\n", others,
-               cli->paths.api_key);
+        printf("  open to other machines at %s, with the key in %s (teale env prints it);\n"
+               "  the page there asks for the owner's (teale env --owner)\n",
+               others, cli->paths.api_key);
 }
 
 static void print_uptime(double secs)
@@ -540,58 +541,4 @@ int tl_cmd_models(tl_cli *cli, const tl_args *args)
     json_decref(status);
     json_decref(all);
     return code;
-}
-
-/* Puts the value in single quotes if a shell needs them. */
-static void print_export(const char *name, const char *value)
-{
-    static const char plain[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789:/._-[]";
-    printf("export %s=", name);
-    if (!value[strspn(value, plain)]) {
-        puts(value);
-        return;
-    }
-    putchar('\'');
-    for (; *value; value++)
-        if (*value == '\'')
-            fputs("'\\''", stdout);
-        else
-            putchar(*value);
-    puts("'");
-}
-
-/* Puts the key of the network that --ptn names into the answer. */
-static int scope(const tl_cli *cli, const tl_args *args, json_t *env)
-{
-    const char *net = tl_args_value(args, "ptn");
-    json_t *key;
-    if (!net)
-        return TL_EXIT_OK;
-    int code = tl_verb_do(cli, args, "ptn.key", json_pack("{s:s}", "net", net), READ_TIME, &key);
-    if (!code && json_object_set(env, "api_key", json_object_get(key, "key")))
-        code = TL_EXIT_FAILED;
-    json_decref(key);
-    return code;
-}
-
-int tl_cmd_env(tl_cli *cli, const tl_args *args)
-{
-    json_t *env;
-    tl_time timeout;
-    if (!tl_daemon_timeout(cli, args, READ_TIME, &timeout))
-        return TL_EXIT_USAGE;
-    int code = tl_daemon_get(cli, "/control/env", timeout, &env);
-    if (!code)
-        code = scope(cli, args, env);
-    if (code || cli->json) {
-        if (!code)
-            tl_out_json(env);
-        json_decref(env);
-        return code;
-    }
-    print_export("OPENAI_BASE_URL", tl_json_string(env, "base_url", ""));
-    print_export("OPENAI_API_KEY", tl_json_string(env, "api_key", ""));
-    json_decref(env);
-    return TL_EXIT_OK;
 }

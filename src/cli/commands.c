@@ -54,6 +54,8 @@ static const tl_option why_options[] = {
 
 static const tl_option env_options[] = {
     {"ptn", 0, "NET", "with the key of this private network, which scopes every request to it"},
+    {"owner", 0, NULL,
+     "print the owner's key alone, which the page asks for where it is not on loopback"},
     TIMEOUT_OPTION,
     {NULL, 0, NULL, NULL},
 };

@@ -272,10 +272,12 @@ static void conclude_api(const tl_cli *cli, const json_t *status)
         tl_out_note("In a browser: %.*s/", (int)(n - 3), url);
     const char *at = tl_json_string(json_object_get(status, "api"), "others_at", NULL);
     if (at)
-        tl_out_note("The API is open to other machines at %s, with the key in %s\n"
-                    "(teale env prints it; clients send \"Authorization: Bearer KEY\"). Nothing "
-                    "is encrypted there: prefer a tunnel.",
-                    at, cli->paths.api_key);
+        tl_out_note(
+            "The API is open to other machines at %s, with the key in %s\n"
+            "(teale env prints it; clients send \"Authorization: Bearer KEY\"). The page asks "
+            "there for the owner's,\nwhich teale env --owner prints. Nothing is encrypted: "
+            "prefer a tunnel.",
+            at, cli->paths.api_key);
 }
 
 /* True when there is a model that can be asked. */

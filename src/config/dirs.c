@@ -111,6 +111,8 @@ tl_err tl_paths_find(const char *home, tl_paths *ret_paths, tl_why *why)
     if (!e)
         e = join(p.api_key, p.data, "api-key", why);
     if (!e)
+        e = join(p.owner_key, p.data, "owner-key", why);
+    if (!e)
         e = join(p.db, p.data, "teale.db", why);
     if (!e)
         e = join(p.lock, p.data, "teale.lock", why);

@@ -8,17 +8,18 @@
 #define TL_PATH_MAX 1024
 
 typedef struct {
-    char home[TL_PATH_MAX];     /* "" when the XDG directories are used */
-    char config[TL_PATH_MAX];   /* teale.toml */
-    char data[TL_PATH_MAX];     /* the directory of the next seven files */
-    char key[TL_PATH_MAX];      /* wan-identity.key */
-    char key_note[TL_PATH_MAX]; /* wan-identity.keychain: the key is in the session's keychain */
-    char api_key[TL_PATH_MAX];
-    char db[TL_PATH_MAX];     /* teale.db; teale.db-wal and teale.db.mark beside it */
-    char port[TL_PATH_MAX];   /* udp-port: the port, kept over restarts */
-    char lock[TL_PATH_MAX];   /* held by the running daemon */
-    char log[TL_PATH_MAX];    /* the log of a daemon in the background */
-    char socket[TL_PATH_MAX]; /* teale.sock; short enough for the address of a socket */
+    char home[TL_PATH_MAX];      /* "" when the XDG directories are used */
+    char config[TL_PATH_MAX];    /* teale.toml */
+    char data[TL_PATH_MAX];      /* the directory of the next eight files */
+    char key[TL_PATH_MAX];       /* wan-identity.key */
+    char key_note[TL_PATH_MAX];  /* wan-identity.keychain: the key is in the session's keychain */
+    char api_key[TL_PATH_MAX];   /* api-key: what programs that ask send */
+    char owner_key[TL_PATH_MAX]; /* owner-key: what the owner's page sends */
+    char db[TL_PATH_MAX];        /* teale.db; teale.db-wal and teale.db.mark beside it */
+    char port[TL_PATH_MAX];      /* udp-port: the port, kept over restarts */
+    char lock[TL_PATH_MAX];      /* held by the running daemon */
+    char log[TL_PATH_MAX];       /* the log of a daemon in the background */
+    char socket[TL_PATH_MAX];    /* teale.sock; short enough for the address of a socket */
     /* A second teale.sock beside the data, when the first is in XDG_RUNTIME_DIR: there a command
      * finds the node that has another XDG_RUNTIME_DIR or none (cron, su, a session that ended). ""
      * when there is only one, or this one would be too long. */

@@ -138,11 +138,14 @@ class App(unittest.TestCase):
         self.assertEqual(self.put({"log_level": "warn"}, node)[0], 400)
         self.assertEqual(self.scenery.file_of(node.home), before)
 
+    def key(self, file):
+        with open(os.path.join(self.node.home, file)) as f:
+            return f.read().strip()
+
     def test_another_user_of_this_machine_reads_and_changes_nothing_without_the_key(self):
         if os.geteuid():
             self.skipTest("only root can be somebody else")
-        with open(os.path.join(self.node.home, "api-key")) as f:
-            key = f.read().strip()
+        key = self.key("owner-key")
 
         def ask(method, path, body, key=""):
             headers = {"Authorization": "Bearer " + key} if key else {}
@@ -158,6 +161,7 @@ class App(unittest.TestCase):
         self.assertEqual(ask("PUT", "/v1/app/settings", change), 401)
         self.assertEqual(ask("POST", "/v1/app/ptn", '{"name":"theirs"}'), 401)
         self.assertEqual(ask("POST", f"/v1/app/peers/{self.server.id}/ping", ""), 401)
+        self.assertEqual(ask("PUT", "/v1/app/settings", change, self.key("api-key")), 401)
         self.assertEqual(ask("PUT", "/v1/app/settings", change, key), 200)
         self.assertEqual(ask("GET", "/v1/app", ""), 200)
         self.assertEqual(self.put({"log_level": "info"})[0], 200)
@@ -196,8 +200,7 @@ class App(unittest.TestCase):
                          file.replace('log_level = "info"\n', ""))
 
     def test_a_page_of_an_allowed_origin_reads_and_asks_and_changes_nothing_without_the_key(self):
-        with open(os.path.join(self.node.home, "api-key")) as f:
-            key = f.read().strip()
+        key = self.key("owner-key")
         origin = {"Origin": "https://chat.example.org"}
         self.assertEqual(self.put({"api_allowed_origins": ["https://chat.example.org"]})[0], 200)
         before = self.scenery.file_of(self.node.home)
@@ -213,6 +216,7 @@ class App(unittest.TestCase):
         self.assertEqual(status("GET", "/v1/app"), 200)
         self.assertEqual(self.node.post(chat("parrot", "hello"), origin)[0], 200)
         self.assertEqual(status("PUT", "/v1/app/settings", wider), 401)
+        self.assertEqual(status("PUT", "/v1/app/settings", wider, Authorization=f"Bearer {self.key('api-key')}"), 401)
         self.assertEqual(status("POST", "/v1/app/ptn", '{"name":"theirs"}'), 401)
         self.assertEqual(self.scenery.file_of(self.node.home), before)
         own = {"Origin": f"http://127.0.0.1:{self.node.port}"}

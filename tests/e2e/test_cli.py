@@ -603,8 +603,25 @@ class Daemon(Case):
         api, _ = self.ready(self.serve())
         script = f'eval "$({TEALE} --home {self.home} env)"; echo "$OPENAI_BASE_URL $OPENAI_API_KEY"'
         r = subprocess.run(["sh", "-c", script], capture_output=True, text=True, env=self.env(), check=True)
-        with open(self.path("api-key"), encoding="ascii") as f:
-            self.assertEqual(r.stdout, f"{api} {f.read().strip()}\n")
+        self.assertEqual(r.stdout, f"{api} unused\n")  # whoever listens there when the node is down is sent it
+
+    def test_the_owners_key_is_shown_for_itself_alone(self):
+        def of(file):
+            with open(self.path(file), encoding="ascii") as f:
+                return f.read().strip()
+
+        with open(self.path("api-key"), "w", encoding="ascii") as f:  # of a home that had one key for all
+            f.write("tl-of-an-older-version-0123456789abcdef0123456789\n")
+        os.chmod(self.path("api-key"), 0o600)
+        self.ready(self.serve("--api", "0.0.0.0:0"))
+        self.assertEqual(of("api-key"), "tl-of-an-older-version-0123456789abcdef0123456789")
+        self.assertNotEqual(of("owner-key"), of("api-key"))
+        self.assertEqual(os.stat(self.path("owner-key")).st_mode & 0o777, 0o600)
+        self.assertIn(f"OPENAI_API_KEY={of('api-key')}\n", self.ok("env").stdout)
+        self.assertNotIn("owner", self.ok("env", "--json").stdout)
+        self.assertEqual(self.ok("env", "--owner").stdout, of("owner-key") + "\n")
+        self.assertEqual(json.loads(self.ok("env", "--owner", "--json").stdout), {"owner_key": of("owner-key")})
+        self.fails(2, "env", "--owner", "--ptn", "x")
 
     def test_an_unknown_model_and_an_unknown_peer_fail(self):
         self.ready(self.serve())

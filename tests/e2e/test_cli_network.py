@@ -450,12 +450,15 @@ class Netcheck(Case):
 class Bugreport(Case):
     def test_it_says_enough_and_not_too_much(self):
         friend = self.node("friend")
-        key = dict(l.split("=", 1) for l in self.says(0, "friend", "env").splitlines())["export OPENAI_API_KEY"]
+        keys = []
+        for file in ("api-key", "owner-key"):
+            with open(os.path.join(self.dir, "friend", file), encoding="ascii") as f:
+                keys.append(f.read().strip())
         text = self.says(0, "friend", "bugreport")
         for part in ("--- settings ---", '"nat.direct":true', "--- status ---", '"state":"connected"', "--- doctor ---",
                      '"id":"udp_port"', "--- netcheck ---", "10.77.x.x:", "--- end of the log ---"):
             self.assertIn(part, text)
-        for secret in (friend.node, key, ADDRESS, "friend"):
+        for secret in (friend.node, *keys, ADDRESS, "friend"):
             self.assertNotIn(secret, text)
         self.assertIn("no daemon", self.says(0, "nobody", "bugreport"))
 

@@ -281,6 +281,7 @@ class Beyond(Up):
         r = self.fails(0, "up", "--api", "0.0.0.0:0")
         self.assertIn(self.path("api-key"), r.stderr)
         self.assertIn("Authorization: Bearer", r.stderr)
+        self.assertIn("teale env --owner", r.stderr)
         at = self.status()["api"]["others_at"]
         self.assertRegex(at, r"^0\.0\.0\.0:[1-9]\d*$")
         self.assertIn(f"{at}, with the key in {self.path('api-key')}", self.ok("status").stdout)

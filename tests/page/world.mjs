@@ -169,7 +169,7 @@ export class World {
   }
 
   key(name) {
-    return readFileSync(join(this.home(name), "api-key"), "utf8").trim();
+    return readFileSync(join(this.home(name), "owner-key"), "utf8").trim();
   }
 
   async app(node) {

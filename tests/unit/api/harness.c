@@ -39,6 +39,7 @@ tl_api_config harness_config(void)
     config.listen_n = 1;
     assert_int_equal(tl_addr_parse(TL_SLICE_LIT("127.0.0.1:0"), &config.listen[0]), TL_OK);
     memcpy(config.key, KEY, sizeof KEY);
+    memcpy(config.client_key, CLIENT_KEY, sizeof CLIENT_KEY);
     return config;
 }
 

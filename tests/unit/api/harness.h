@@ -34,8 +34,10 @@ typedef struct {
     bool open, ended, deaf;
 } client;
 
-/* `config` NULL: the default one. Listens on 127.0.0.1 and the Unix socket, with the key KEY. */
-#define KEY "tl-0123456789abcdef0123456789abcdef"
+/* `config` NULL: the default one. Listens on 127.0.0.1 and the Unix socket, with the
+ * keys KEY, the owner's, and CLIENT_KEY. */
+#define KEY        "tl-0123456789abcdef0123456789abcdef"
+#define CLIENT_KEY "tl-fedcba9876543210fedcba9876543210"
 tl_api_config harness_config(void);
 void harness_init(harness *h, const tl_api_config *config);
 void harness_clear(harness *h);

@@ -5,6 +5,73 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* The status of a request; its body is 2 bytes, or none. */
+static int outcome(harness *h, const char *line, const char *headers, bool body)
+{
+    client c;
+    char text[600];
+    snprintf(text, sizeof text, "%s HTTP/1.1\r\nHost: localhost\r\n%s%s", line, headers,
+             body ? "Content-Length: 2\r\n\r\n[]" : "\r\n");
+    exchange(h, &c, text);
+    int status = client_status(&c);
+    client_close(&c);
+    return status;
+}
+
+#define WITH(key) "Authorization: Bearer " key "\r\n"
+
+static void the_clients_key_asks_and_reads_beyond_loopback_and_changes_nothing(void **state)
+{
+    (void)state;
+    static const char *const reads[] = {"GET /v1/models", "GET /v1/app", "GET /v1/app/settings",
+                                        "GET /metrics"};
+    static const char *const changes[] = {
+        "PUT /v1/app/settings", "POST /v1/app/ptn", "POST /v1/app/ptn/home/key",
+        "POST /v1/app/pause",   "POST /v1/app/qr",  "POST /v1/app/wallet/settlements"};
+    harness h;
+    client c;
+    tl_api_config config = harness_config();
+    assert_int_equal(tl_addr_parse(TL_SLICE_LIT("0.0.0.0:0"), &config.listen[0]), TL_OK);
+    harness_init(&h, &config);
+    for (size_t i = 0; i < sizeof reads / sizeof *reads; i++) {
+        assert_int_equal(outcome(&h, reads[i], "", false), 401);
+        assert_int_not_equal(outcome(&h, reads[i], WITH(CLIENT_KEY), false), 401);
+        assert_int_not_equal(outcome(&h, reads[i], WITH(KEY), false), 401);
+    }
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++)
+        assert_int_equal(outcome(&h, changes[i], WITH(CLIENT_KEY), true), 401);
+    assert_int_not_equal(outcome(&h, changes[0], WITH(KEY), true), 401);
+    fake_ask *a = asked(&h, &c, "/v1/chat/completions", WITH(CLIENT_KEY), "{\"model\":\"m\"}");
+    assert_non_null(a);
+    client_close(&c);
+    client_open_unix(&h, &c);
+    client_send(&c, "GET /control/env HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    WAIT_UNTIL(&h, client_answered(&c));
+    assert_true(client_has(&c, "\"api_key\":\"" CLIENT_KEY "\",\"owner_key\":\"" KEY "\""));
+    client_close(&c);
+    harness_clear(&h);
+}
+
+static void the_clients_key_makes_nobody_the_owner_on_loopback(void **state)
+{
+    (void)state;
+    static const char page[] = "Origin: https://app.example\r\n";
+    harness h;
+    char headers[200];
+    tl_api_config config = harness_config();
+    config.allowed_origins = (tl_string_list){1, {"https://app.example"}};
+    harness_init(&h, &config);
+    snprintf(headers, sizeof headers, "%s%s", page, WITH(CLIENT_KEY));
+    assert_int_equal(outcome(&h, "PUT /v1/app/settings", headers, true), 401);
+    assert_int_equal(outcome(&h, "PUT /v1/app/settings", "Via: 1.1 a\r\n" WITH(CLIENT_KEY), true),
+                     401);
+    assert_int_equal(outcome(&h, "GET /v1/models", headers, false),
+                     200); /* of this node: not 403 */
+    snprintf(headers, sizeof headers, "%s%s", page, WITH(KEY));
+    assert_int_not_equal(outcome(&h, "PUT /v1/app/settings", headers, true), 401);
+    harness_clear(&h);
+}
+
 static int change(harness *h, const char *headers)
 {
     client c;
@@ -113,6 +180,8 @@ static void others_leave_the_owner_a_part_of_the_event_streams(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_clients_key_asks_and_reads_beyond_loopback_and_changes_nothing),
+        cmocka_unit_test(the_clients_key_makes_nobody_the_owner_on_loopback),
         cmocka_unit_test(what_a_proxy_passed_on_changes_nothing_without_the_owners_key),
         cmocka_unit_test(others_leave_the_owner_a_part_of_the_event_streams),
     };

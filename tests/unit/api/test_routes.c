@@ -414,7 +414,7 @@ static void the_unix_socket_serves_control_and_asks_for_no_host(void **state)
         {"/control/status", "\"others_at\":null}"},
         {"/control/peers", "{\"peers\":[]}"},
         {"/control/models", "{\"models\":[]}"},
-        {"/control/env", "\"api_key\":\"" KEY "\""},
+        {"/control/env", "\"api_key\":\"unused\",\"owner_key\":\"" KEY "\""},
         {"/control/env", "\"base_url\":\"http://127.0.0.1:"},
         {"/health", "ok"},
     };

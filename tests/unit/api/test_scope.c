@@ -11,10 +11,11 @@
 
 #include <cmocka.h>
 
-#define NOW     1700000000
-#define OWN_KEY "tl-0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
-#define LAB_KEY "tl-lab456789abcdefghijklmnopqrstuvwxyzABCDEFGH"
-#define OLD_KEY "tl-old456789abcdefghijklmnopqrstuvwxyzABCDEFGH"
+#define NOW        1700000000
+#define OWN_KEY    "tl-0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
+#define CLIENT_KEY "tl-fedcba9876543210fghijklmnopqrstuvwxyzABCDEFG"
+#define LAB_KEY    "tl-lab456789abcdefghijklmnopqrstuvwxyzABCDEFGH"
+#define OLD_KEY    "tl-old456789abcdefghijklmnopqrstuvwxyzABCDEFGH"
 
 typedef struct {
     members m;
@@ -40,7 +41,7 @@ static void scene_init(scene *s)
     assert_int_equal(tl_networks_set_api_key(s->m.book, s->m.lab, LAB_KEY), TL_OK);
     tl_node_id_write(s->id, &s->m.lab->id);
     s->listed = "";
-    s->view = (tl_scope_view){s->m.book, NOW, OWN_KEY, is_listed, s};
+    s->view = (tl_scope_view){s->m.book, NOW, OWN_KEY, CLIENT_KEY, is_listed, s};
 }
 
 static tl_http1_head head_of(scene *s, const char *headers)
@@ -214,6 +215,7 @@ static void two_that_differ_are_refused_and_two_that_agree_are_not(void **state)
         {"m", "X-Teale-PTN: lab\r\nX-Teale-PTN: lab\r\n", 400},
         {"m", "Authorization: Bearer " LAB_KEY "\r\nAuthorization: Bearer x\r\n", 400},
         {"m@home", "X-Teale-PTN: home\r\nAuthorization: Bearer " OWN_KEY "\r\n", 200},
+        {"m@home", "X-Teale-PTN: home\r\nAuthorization: Bearer " CLIENT_KEY "\r\n", 200},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         assert_int_equal(ask(&s, rows[i].model, rows[i].headers), rows[i].status);

@@ -31,6 +31,7 @@ static void a_home_holds_every_file(void **state)
     assert_string_equal(p.key, "/n/one/wan-identity.key");
     assert_string_equal(p.socket, "/n/one/teale.sock");
     assert_string_equal(p.api_key, "/n/one/api-key");
+    assert_string_equal(p.owner_key, "/n/one/owner-key");
     setenv("TEALE_HOME", "/n/two", 1);
     assert_int_equal(tl_paths_find(NULL, &p, NULL), TL_OK);
     assert_string_equal(p.lock, "/n/two/teale.lock");

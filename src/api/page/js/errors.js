@@ -2,7 +2,7 @@
 
 const REMEDIES = {
   node_gone: "See whether it runs: teale status. It starts with: teale up",
-  invalid_api_key: "teale env shows the key of this node.",
+  invalid_api_key: "teale env --owner shows the key of this node's owner.",
   payment_required: "Take another model, or settle with who answers: Wallet.",
   forbidden: "Ask an admin of that network, or choose a model outside of it.",
   model_not_found: "Choose another model. The one who had it may be offline.",

@@ -1,5 +1,5 @@
-// key.js - the node's key, where it listens beyond loopback: asked once for all requests that wait, kept for this visit
-// or, if the reader wants it, on this device.
+// key.js - the owner's key, where the node listens beyond loopback: asked once for all requests that wait, kept for this
+// visit or, if the reader wants it, on this device.
 
 import { el } from "./ui/el.js";
 import { dialog } from "./ui/dialog.js";
@@ -34,12 +34,12 @@ export function createKey() {
     });
     const keep = el("input", { type: "checkbox" });
     await dialog({
-      title: "This node asks for its key",
+      title: "This node asks for its owner's key",
       className: "key-wanted",
       dismissable: false,
       body: [
         el("label", { for: "key" }, "Key"), field,
-        el("p.muted#key-help", null, "On the machine that it runs on, ", el("code", null, "teale env"), " shows it."),
+        el("p.muted#key-help", null, "On the machine that it runs on, ", el("code", null, "teale env --owner"), " shows it."),
         wrong && el("p.bad", { role: "alert" }, "That was not its key."),
         el("label.check", null, keep, " Remember on this device"),
       ],
