@@ -1,6 +1,7 @@
 #include "api/state.h"
 
 #include "base/log.h"
+#include "io/owner.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +47,24 @@ static void base_url_set(tl_api *api, const tl_addr *real)
     api->port = real->port;
 }
 
+/* Says more where the port is another user's: what is sent there does not come to this node. */
+static tl_err taken(const tl_addr *a, tl_why *why)
+{
+    char text[TL_ADDR_TEXT_MAX], name[TL_OWNER_TEXT_MAX];
+    uid_t user;
+    if (!tl_owner_other_listens(a->port, &user))
+        return TL_ERR_EXISTS;
+    tl_addr_write(text, a);
+    tl_owner_write(user, name);
+    return tl_why_set(
+        why, TL_ERR_EXISTS,
+        "cannot listen on %s: a program of the user %s listens there, and gets what "
+        "your browser and your programs send to that address: end it, or choose "
+        "another port (teale config set api_listen HOST:PORT). With `teale up --boot` "
+        "the node has its port before others log in",
+        text, name);
+}
+
 static tl_err listen_all(tl_api *api, tl_why *why)
 {
     for (size_t i = 0; i < api->config.listen_n; i++) {
@@ -56,7 +75,7 @@ static tl_err listen_all(tl_api *api, tl_why *why)
         tl_err e = tl_httpd_listen(api->httpd, a,
                                    loopback ? TL_API_DOOR_LOOPBACK : TL_API_DOOR_OTHER, &real, why);
         if (e)
-            return e;
+            return e == TL_ERR_EXISTS ? taken(a, why) : e;
         char text[TL_ADDR_TEXT_MAX];
         tl_addr_write(text, &real);
         if (!loopback)

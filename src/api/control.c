@@ -1,6 +1,7 @@
 #include "api/state.h"
 
 #include "base/log.h"
+#include "io/owner.h"
 
 #include <stdio.h>
 
@@ -77,11 +78,39 @@ void tl_api_answer_netcheck(tl_api *api, tl_httpd_req *r)
     tl_api_json(api, r, 200, tl_node_netcheck(api->node));
 }
 
+/* Is, or was, the page's address another user's? False: not that one could tell. */
+static bool was_taken(const tl_api *api, char *evidence, size_t cap)
+{
+    char name[TL_OWNER_TEXT_MAX];
+    uid_t user;
+    if (api->port && tl_owner_other_listens(api->port, &user)) {
+        tl_owner_write(user, name);
+        snprintf(
+            evidence, cap,
+            "a program of the user %s listens at port %u of this machine, too: `localhost` may "
+            "lead to it instead of this node",
+            name, api->port);
+        return true;
+    }
+    if (api->workers_seen)
+        snprintf(
+            evidence, cap,
+            "a browser had a service worker for the page's address, which another program left "
+            "there while this node was down: it saw the page's conversations, and could do "
+            "what the page can");
+    return api->workers_seen > 0;
+}
+
 /* The doctor's check of the API, which only the API itself can make. */
 static json_t *own_check(const tl_api *api)
 {
     char evidence[256], text[TL_ADDR_TEXT_MAX];
     const tl_addr *open = beyond_loopback(api);
+    if (was_taken(api, evidence, sizeof evidence))
+        return json_pack(
+            "{s:s, s:s, s:s, s:s}", "id", "api", "state", "warning", "evidence", evidence, "remedy",
+            "Take another port (teale config set api_listen 127.0.0.1:PORT), and start "
+            "the node with the machine: teale up --boot.");
     if (open) {
         tl_addr_write(text, open);
         snprintf(evidence, sizeof evidence,

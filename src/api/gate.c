@@ -205,7 +205,8 @@ bool tl_api_on_head(void *user, tl_httpd_req *r)
     tl_slice id = tl_http1_header_find(tl_httpd_head(r), "x-request-id", &ids);
     name_request(api, r, ids == 1 ? id : tl_slice_of(NULL, 0));
     tl_httpd_header(r, "X-Content-Type-Options", "nosniff");
-    if (!t || t->id != TL_ROUTE_PAGE) {
+    bool worker = method_is(r, "GET") && tl_api_is_for_worker(r);
+    if (!worker && (!t || t->id != TL_ROUTE_PAGE)) {
         tl_httpd_header(r, "Cache-Control", "no-store");
         /* a model's answer may be anything; no browser must run it as a page of ours */
         tl_httpd_header(r, "Content-Security-Policy",
@@ -217,6 +218,10 @@ bool tl_api_on_head(void *user, tl_httpd_req *r)
         cors_headers(r);
     if (method_is(r, "OPTIONS")) {
         answer_options(api, r, t, cors);
+        return false;
+    }
+    if (worker) { /* also at a path that is none of ours */
+        tl_api_answer_worker(api, r);
         return false;
     }
     if (!pass_key(api, r, t, cors))

@@ -13,6 +13,7 @@
  *   look.c       requests that wait for the node to look around
  *   pages.c      models, health, app
  *   page.c       the page at `/`
+ *   worker.c     against service workers that another program left in a browser
  *   do.c         what the node is told to do
  *   app_ptn.c, app_wallet.c, app_aliases.c   private networks, the wallet and aliases, for pages and programs
  *   app_settings.c            the settings, likewise
@@ -81,6 +82,7 @@ struct tl_api {
     tl_rand rand;
     tl_api_counters counters;
     tl_api_stream *streams;
+    uint64_t workers_seen;  /* requests for a service worker's script */
     size_t foreign_streams; /* of others than the owner */
     tl_node_listener listener;
     tl_timer heartbeat;
@@ -197,6 +199,11 @@ bool tl_api_model_may_come(tl_api *api, const char *model, char ret_hint[TL_API_
 
 /* --- page.c --- */
 void tl_api_on_page(tl_api *api, tl_httpd_req *r);
+
+/* --- worker.c --- */
+/* Does a browser ask for the script of a service worker? */
+bool tl_api_is_for_worker(const tl_httpd_req *r);
+void tl_api_answer_worker(tl_api *api, tl_httpd_req *r);
 
 /* --- do.c --- */
 /* Has the node do `verb`, and answers what came of it. `args` is borrowed. `control`: for the command

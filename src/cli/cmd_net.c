@@ -5,7 +5,9 @@
 #include "cli/nodefind.h"
 #include "cli/verb.h"
 #include "cli/words.h"
+#include "config/config.h"
 #include "crypto/identity.h"
+#include "io/owner.h"
 
 #include <string.h>
 
@@ -238,10 +240,31 @@ static void print_checks(const json_t *checks)
                 print_check(check);
 }
 
+/* No node runs: does another user's program have the port of the page? */
+static void tell_taken(const tl_cli *cli)
+{
+    tl_settings s;
+    tl_why why;
+    char host[TL_HOST_MAX], name[TL_OWNER_TEXT_MAX];
+    uint16_t port;
+    uid_t user;
+    if (tl_settings_load(cli->paths.config, &s, &why) ||
+        tl_hostport_parse(tl_slice_str(s.api_listen), 0, host, &port) || !port ||
+        !tl_owner_other_listens(port, &user))
+        return;
+    tl_owner_write(user, name);
+    tl_out_note("A program of the user %s listens at port %u of this machine, and gets what your "
+                "browser and your programs send there. Take another port: teale config set "
+                "api_listen 127.0.0.1:PORT. With teale up --boot the node has its port first.",
+                name, port);
+}
+
 int tl_cmd_doctor(tl_cli *cli, const tl_args *args)
 {
     json_t *found;
     int code = fetch_round(cli, args, "/control/doctor", &found);
+    if (code == TL_EXIT_NOT_RUNNING)
+        tell_taken(cli);
     if (code)
         return code;
     const json_t *checks = json_object_get(found, "checks");

@@ -1,11 +1,13 @@
 #include "io/owner.h"
 
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #define ENDS_MAX    (2 * (32 + 5) + 2) /* two addresses with ports in hex, a blank and NUL */
 #define ESTABLISHED 1                  /* TCP_ESTABLISHED of the kernel, as the table has it */
+#define LISTENING   10                 /* TCP_LISTEN */
 
 /* "0100007F:2CAB", as the kernel prints it: words of the address in the machine's byte order. */
 static size_t write_end(char *ret, size_t cap, const uint8_t *bytes, size_t n, uint16_t port)
@@ -97,6 +99,67 @@ tl_err tl_owner_find(const tl_addr *client, const tl_addr *server, uid_t *ret_us
     }
     return e;
 }
+
+/* --- who listens --- */
+
+/* An address of the table: loopback, or the one that means all? */
+static bool is_here(const char *hex, size_t n)
+{
+    uint8_t bytes[16];
+    for (size_t i = 0; i < n; i += 4) {
+        char word[9] = {0};
+        memcpy(word, hex + 2 * i, 8);
+        uint32_t value = (uint32_t)strtoul(word, NULL, 16);
+        memcpy(bytes + i, &value, 4);
+    }
+    tl_addr a = {.family = n == 4 ? TL_ADDR_V4 : TL_ADDR_V6};
+    memcpy(a.bytes, bytes, n);
+    a = tl_addr_normal(a);
+    static const uint8_t any[16];
+    return tl_addr_is_loopback(&a) || memcmp(a.bytes, any, sizeof any) == 0;
+}
+
+static bool other_listens_in(const char *path, size_t n, uint16_t port, uid_t *ret_user)
+{
+    FILE *table = fopen(path, "re");
+    char *line = NULL;
+    size_t cap = 0;
+    bool found = false;
+    while (table && !found && getline(&line, &cap, table) > 0) {
+        char address[33];
+        unsigned at, state;
+        unsigned long user;
+        if (sscanf(line, " %*u: %32[0-9A-F]:%x %*s %x %*s %*s %*s %lu", address, &at, &state,
+                   &user) == 4 &&
+            strlen(address) == 2 * n && at == port && state == LISTENING &&
+            (uid_t)user != geteuid() && is_here(address, n)) {
+            *ret_user = (uid_t)user;
+            found = true;
+        }
+    }
+    free(line);
+    if (table)
+        fclose(table);
+    return found;
+}
+
+bool tl_owner_other_listens(uint16_t port, uid_t *ret_user)
+{
+    return other_listens_in("/proc/self/net/tcp", 4, port, ret_user) ||
+           other_listens_in("/proc/self/net/tcp6", 16, port, ret_user);
+}
+
+void tl_owner_write(uid_t user, char ret_text[TL_OWNER_TEXT_MAX])
+{
+    struct passwd entry, *found = NULL;
+    char room[4096];
+    if (getpwuid_r(user, &entry, room, sizeof room, &found) == 0 && found)
+        snprintf(ret_text, TL_OWNER_TEXT_MAX, "%.40s (%lu)", entry.pw_name, (unsigned long)user);
+    else
+        snprintf(ret_text, TL_OWNER_TEXT_MAX, "%lu", (unsigned long)user);
+}
+
+/* --- whose a connection is --- */
 
 static bool end_of(int fd, int (*which)(int, struct sockaddr *, socklen_t *), tl_addr *ret_addr)
 {

@@ -290,6 +290,25 @@ class Beyond(Up):
         self.assertIsNone(self.status()["api"]["others_at"])
         self.assertNotIn("api-key", self.ok("status").stdout)
 
+    def test_a_port_that_another_user_took_is_said_with_his_name_and_what_to_do(self):
+        if os.geteuid():
+            self.skipTest("only root can be somebody else")
+        theirs = self.start("/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/usr/bin/python3", "-c",
+                            "import socket, time; s = socket.create_server(('127.0.0.1', 0)); "
+                            "print(s.getsockname()[1], flush=True); time.sleep(300)")
+        port = int(theirs.stdout.readline())
+        r = self.fails(1, "up", "--api", f"127.0.0.1:{port}")
+        self.assertRegex(r.stderr, r"a program of the user \w* ?\(?65534\)? listens there")
+        self.assertIn("teale up --boot", r.stderr)
+        self.ok("config", "set", "api_listen", f"127.0.0.1:{port}")
+        self.assertIn(f"65534) listens at port {port} of this machine", self.fails(3, "doctor").stderr)
+        with socket.create_server(("127.0.0.1", 0)) as own:  # the same of this user says what it said before
+            r = self.fails(1, "up", "--api", "127.0.0.1:%d" % own.getsockname()[1])
+            self.assertIn("another program uses that port", r.stderr)
+        self.up(0)
+        self.assertNotIn("listens at port", self.run_teale("doctor").stdout)
+        self.ok("down")
+
     def test_a_plain_relay_elsewhere_is_a_usage_error_with_its_remedy(self):
         for command in ("up", "serve"):
             r = self.fails(2, command, "--relay", "ws://192.0.2.1/ws")

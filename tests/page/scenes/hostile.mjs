@@ -194,4 +194,42 @@ export const scenes = [
       }
     },
   },
+  {
+    name: "what another program at the node's address left in the browser, a service worker, is gone at the next visit",
+    async run(t) {
+      const args = ["--relay", t.world.relay.url];
+      const node = await t.world.startNode("guest", args);
+      const expected = [/./]; // the other program's page breaks every rule
+      const v = await t.open({ node, expected });
+      await v.page.locator(".composer").waitFor();
+      await node.end();
+      const page = "<!DOCTYPE html><title>Teale</title><body>impostor<script>navigator.serviceWorker.register('/a/sw.js', {scope: '/'})</script>";
+      const worker = `self.addEventListener("install", () => self.skipWaiting());
+        self.addEventListener("activate", (e) => e.waitUntil(clients.claim()));
+        self.addEventListener("fetch", (e) => { if (e.request.mode === "navigate")
+          e.respondWith(new Response(${JSON.stringify(page)}, {headers: {"Content-Type": "text/html"}})); });`;
+      const impostor = createServer((request, answer) => {
+        const script = request.url === "/a/sw.js";
+        answer.writeHead(200, { "Content-Type": script ? "text/javascript" : "text/html", "Service-Worker-Allowed": "/" }).end(script ? worker : page);
+      });
+      await new Promise((resolve) => { impostor.listen(node.port, "127.0.0.1", resolve); });
+      await v.page.goto(node.url);
+      await v.page.evaluate(() => navigator.serviceWorker.ready.then(() => new Promise((resolve) => {
+        if (navigator.serviceWorker.controller) resolve();
+        else navigator.serviceWorker.addEventListener("controllerchange", resolve);
+      })));
+      impostor.closeAllConnections();
+      await new Promise((resolve) => { impostor.close(resolve); });
+      const again = await t.world.startNode("guest", args, { api: `127.0.0.1:${node.port}` });
+      await v.page.goto(node.url);
+      await v.page.locator(".composer").waitFor();
+      await v.page.getByText("Another program answered at this address").waitFor();
+      assert.equal(await v.page.evaluate(async () => (await navigator.serviceWorker.getRegistrations()).length), 0);
+      await v.page.reload();
+      await v.page.locator(".composer").waitFor();
+      assert.equal(await v.page.getByText("Another program answered at this address").count(), 0);
+      assert.match(await t.world.command(again, "doctor").catch((e) => e.stdout), /a browser had a service worker/);
+      await again.end();
+    },
+  },
 ];

@@ -128,6 +128,41 @@ static void what_a_proxy_passed_on_changes_nothing_without_the_owners_key(void *
     harness_clear(&h);
 }
 
+static void a_service_worker_of_another_program_is_replaced_by_one_that_does_nothing(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"/sw.js", "/", "/js/main.js", "/v1/app"};
+    harness h;
+    client c;
+    char text[300];
+    harness_init(&h, NULL);
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        snprintf(text, sizeof text,
+                 "GET %s HTTP/1.1\r\nHost: localhost\r\nService-Worker: script\r\n\r\n", paths[i]);
+        exchange(&h, &c, text);
+        assert_int_equal(client_status(&c), 200);
+        assert_true(client_has(&c, "\r\nContent-Type: text/javascript"));
+        assert_true(client_has(&c, "\r\nService-Worker-Allowed: /\r\n"));
+        assert_true(client_has(&c, "\r\nCache-Control: no-store\r\n"));
+        assert_true(client_has(&c, "skipWaiting"));
+        assert_false(client_has(&c, "sandbox"));
+        client_close(&c);
+    }
+    exchange(&h, &c, "GET /sw.js HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_int_equal(client_status(&c), 404);
+    client_close(&c);
+    exchange(&h, &c, "GET /sw.js HTTP/1.1\r\nHost: evil\r\nService-Worker: script\r\n\r\n");
+    assert_int_equal(client_status(&c), 403);
+    client_close(&c);
+    client_open_unix(&h, &c);
+    client_send(&c, "GET /control/doctor HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    WAIT_UNTIL(&h, client_answered(&c));
+    assert_true(client_has(&c, "a browser had a service worker"));
+    assert_true(client_has(&c, "teale up --boot"));
+    client_close(&c);
+    harness_clear(&h);
+}
+
 static void listen_(harness *h, client *c, const char *header)
 {
     char text[200];
@@ -183,6 +218,7 @@ int main(void)
         cmocka_unit_test(the_clients_key_asks_and_reads_beyond_loopback_and_changes_nothing),
         cmocka_unit_test(the_clients_key_makes_nobody_the_owner_on_loopback),
         cmocka_unit_test(what_a_proxy_passed_on_changes_nothing_without_the_owners_key),
+        cmocka_unit_test(a_service_worker_of_another_program_is_replaced_by_one_that_does_nothing),
         cmocka_unit_test(others_leave_the_owner_a_part_of_the_event_streams),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

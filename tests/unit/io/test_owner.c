@@ -117,6 +117,71 @@ static void a_client_that_sent_and_closed_is_nobodys(void **state)
         }
 }
 
+/* Does another user's program listen there, when one of `user` does? */
+static bool other_listens(const char *listen_text, uid_t user, uid_t *ret_user)
+{
+    struct sockaddr_storage ss;
+    socklen_t n;
+    int told[2], hold[2], status;
+    in_port_t port = 0;
+    assert_int_equal(pipe(told), 0);
+    assert_int_equal(pipe(hold), 0);
+    pid_t pid = fork();
+    if (!pid) {
+        char byte;
+        close(hold[1]);
+        if (user != geteuid() && setuid(user))
+            _exit(2);
+        listen_at(listen_text, &ss, &n);
+        port = tl_addr_from_sockaddr((struct sockaddr *)&ss).port;
+        (void)!write(told[1], &port, sizeof port);
+        (void)!read(hold[0], &byte, 1);
+        _exit(0);
+    }
+    close(told[1]);
+    assert_int_equal(read(told[0], &port, sizeof port), sizeof port);
+    bool other = tl_owner_other_listens(port, ret_user);
+    close(hold[1]);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_false(tl_owner_other_listens(port, ret_user)); /* it has gone */
+    close(hold[0]);
+    close(told[0]);
+    return other;
+}
+
+static void a_port_that_another_user_took_is_known_with_his_name(void **state)
+{
+    (void)state;
+    static const char *const here[] = {"127.0.0.1:0", "127.0.0.2:0", "0.0.0.0:0"};
+    char text[TL_OWNER_TEXT_MAX];
+    uid_t user = 0;
+    if (geteuid() != 0)
+        skip_because("only root can listen as another user");
+    for (size_t i = 0; i < sizeof here / sizeof *here; i++) {
+        assert_false(other_listens(here[i], geteuid(), &user));
+        assert_true(other_listens(here[i], NOBODY, &user));
+        assert_int_equal(user, NOBODY);
+    }
+    tl_owner_write(NOBODY, text);
+    assert_non_null(strstr(text, "(65534)"));
+    tl_owner_write(4000000001u, text);
+    assert_string_equal(text, "4000000001");
+}
+
+static void a_port_of_ipv6_that_another_user_took_is_known(void **state)
+{
+    (void)state;
+    struct sockaddr_storage ss;
+    socklen_t n;
+    uid_t user = 0;
+    if (geteuid() != 0)
+        skip_because("only root can listen as another user");
+    close(listen_at("[::1]:0", &ss, &n)); /* is there IPv6? */
+    assert_false(other_listens("[::1]:0", geteuid(), &user));
+    assert_true(other_listens("[::1]:0", NOBODY, &user));
+    assert_true(other_listens("[::]:0", NOBODY, &user));
+}
+
 static void a_socket_that_is_not_there_is_nobodys(void **state)
 {
     (void)state;
@@ -136,6 +201,8 @@ int main(void)
         cmocka_unit_test(a_program_of_this_user_is_ours),
         cmocka_unit_test(a_program_of_another_user_is_not),
         cmocka_unit_test(a_client_that_sent_and_closed_is_nobodys),
+        cmocka_unit_test(a_port_that_another_user_took_is_known_with_his_name),
+        cmocka_unit_test(a_port_of_ipv6_that_another_user_took_is_known),
         cmocka_unit_test(a_socket_that_is_not_there_is_nobodys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

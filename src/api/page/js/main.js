@@ -8,6 +8,26 @@ import { createShell } from "./shell.js";
 import { createState } from "./state.js";
 import { ui } from "./ui.js";
 
+const LEFT = "teale.worker";
+
+/** This page has no service worker. One that is here is of another program, which answered at this address while the node
+ * was down. It goes, and the page is loaded once without it. */
+async function dropWorkers() {
+  if (!navigator.serviceWorker) return;
+  try {
+    const all = await navigator.serviceWorker.getRegistrations();
+    await Promise.all(all.map((one) => one.unregister()));
+    if (all.length && !sessionStorage.getItem(LEFT)) {
+      sessionStorage.setItem(LEFT, "1");
+      location.reload();
+    } else if (sessionStorage.getItem(LEFT)) {
+      sessionStorage.removeItem(LEFT);
+      ui.toast("Another program answered at this address while the node was down, and had left a service worker in this browser. " +
+        "It is removed. teale doctor tells what to do.", "error");
+    }
+  } catch (e) { /* a browser that keeps nothing for a page has no workers either */ }
+}
+
 const reach = new Set(); // told whether the node was reached
 const api = createApi({ key: createKey(), onReach: (reached) => reach.forEach((fn) => fn(reached)) });
 const state = createState({ api });
@@ -46,5 +66,6 @@ const app = {
 };
 
 events.run();
+dropWorkers();
 state.refresh().catch(() => {});
 createShell(document.getElementById("app"), app);
