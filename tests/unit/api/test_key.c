@@ -19,7 +19,7 @@ static int setup(void **state)
     snprintf(dir, sizeof dir, "/tmp/teale-key-XXXXXX");
     if (!mkdtemp(dir))
         return -1;
-    snprintf(path, sizeof path, "%s/" TL_API_KEY_FILE, dir);
+    snprintf(path, sizeof path, "%s/api-key", dir);
     return 0;
 }
 
