@@ -126,9 +126,12 @@ function putUnlessLate({ head, body }, late) {
       const rev = (target.result && target.result.rev) || "";
       const own = !target.result || rev === (body.rev || "") || rev.startsWith(`${TAB}.`);
       try {
-        if (own) bodies.delete(tailOf(head.id));
-        if (own) put([{ head, body: { ...body, rev: `${TAB}.${++writes}` } }])(heads, bodies);
-        else late();
+        if (!own) {
+          late();
+          return;
+        }
+        put([{ head, body: { ...body, rev: `${TAB}.${++writes}` } }])(heads, bodies);
+        bodies.delete(tailOf(head.id));
       } catch (e) {
         fail(e);
       }
