@@ -71,6 +71,9 @@ static void on_event(void *user, const char *name, tl_slice data)
     const json_t *choice = json_array_get(json_object_get(chunk, "choices"), 0);
     const char *text = tl_json_string(json_object_get(choice, "delta"), "content", NULL);
     json_t *usage = json_object_get(chunk, "usage");
+    const char *model = tl_json_string(chunk, "model", "");
+    if (strlen(model) < sizeof c->answering && *model)
+        snprintf(c->answering, sizeof c->answering, "%s", model);
     if (json_is_object(usage)) {
         json_decref(c->usage);
         c->usage = json_incref(usage);
@@ -108,6 +111,22 @@ static int explain_late(const tl_chat *c)
         "Give it longer (--timeout 5m): a model may have to be loaded first. `teale why --model "
         "NAME` says who would be asked.");
     return TL_EXIT_TIMEOUT;
+}
+
+static int explain_unreadable(const tl_chat *c)
+{
+    if (c->e == TL_ERR_TOO_LARGE) {
+        tl_out_error("the answer has a piece of more than %u MiB, which is not shown",
+                     TL_SSE_EVENT_MAX >> 20);
+        tl_out_note("Ask for a shorter answer, or by HTTP: the API passes a piece of any length. "
+                    "`teale env` prints its address.");
+    } else if (c->e == TL_ERR_PROTO) {
+        tl_out_error("the answer is no stream of events, as an answer to teale chat has to be");
+        tl_out_note("Another model server of that model may give one: `teale models` lists them.");
+    } else {
+        tl_out_error("the answer cannot be read: %s", tl_err_name(c->e));
+    }
+    return TL_EXIT_FAILED;
 }
 
 /* The only peer that may be asked has no answer, or not this model. It is told, and how to go on. */
@@ -169,10 +188,8 @@ static int judge(tl_chat *c, const tl_daemon_answer *a)
     int code = tl_daemon_explain(c->cli, a);
     if (code)
         return code;
-    if (c->e) {
-        tl_out_error("the answer cannot be read: %s", tl_err_name(c->e));
-        return TL_EXIT_FAILED;
-    }
+    if (c->e)
+        return explain_unreadable(c);
     if (!c->finished) {
         tl_out_error("the answer broke off");
         tl_out_note("Ask again; where it happens each time, the log of the model server says why.");
@@ -213,6 +230,7 @@ static void begin_answer(tl_chat *c)
     c->failed = 0;
     c->refusal = NULL;
     c->look_ups = 0;
+    *c->answering = 0;
     c->look_at = 0;
     c->offline = 0;
     c->given_up = false;

@@ -33,14 +33,15 @@ typedef struct {
     bool given_up;                /* for that */
     tl_sse sse;
     tl_buf answer;
-    tl_waiting waiting;  /* for the first word */
-    tl_silence silence;  /* after it */
-    bool finished;       /* [DONE] came */
-    int failed;          /* exit code of an error event of the node */
-    json_t *refusal;     /* an error of the model server; NULL: none came */
-    unsigned pieces;     /* of the answer, each about a token */
-    tl_time first, last; /* when they came */
-    json_t *usage;       /* as the model server says it; NULL: it did not */
+    tl_waiting waiting;           /* for the first word */
+    tl_silence silence;           /* after it */
+    bool finished;                /* [DONE] came */
+    int failed;                   /* exit code of an error event of the node */
+    json_t *refusal;              /* an error of the model server; NULL: none came */
+    unsigned pieces;              /* of the answer, each about a token */
+    tl_time first, last;          /* when they came */
+    char answering[TL_MODEL_MAX]; /* the model, as its server calls it; "": it does not say */
+    json_t *usage;                /* as the model server says it; NULL: it did not */
     tl_err e;
 } tl_chat;
 

@@ -74,7 +74,8 @@ void tl_chat_status_json(const tl_chat *c, const tl_daemon_answer *a)
 {
     double rate = tokens_per_second(c);
     json_t *all = json_pack(
-        "{s:s, s:o, s:s?, s:s?, s:I, s:O?, s:o}", "model", c->model, "answer",
+        "{s:s, s:s?, s:o, s:s?, s:s?, s:I, s:O?, s:o}", "model", c->model, "answered_by_model",
+        *c->answering ? c->answering : NULL, "answer",
         json_stringn(c->answer.len ? (const char *)tl_buf_begin(&c->answer) : "", c->answer.len),
         "peer", *a->peer ? a->peer : NULL, "path", *a->path ? a->path : NULL, "price_micro",
         (json_int_t)price_of(a), "usage", c->usage, "tokens_per_s",

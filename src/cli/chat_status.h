@@ -8,7 +8,7 @@
 
 /* "direct [gpu] 3f9ac2d1, 42 tokens, 18.3 tokens/s, 0.000042 credits"; on stderr. */
 void tl_chat_status_tell(tl_chat *c, const tl_daemon_answer *a);
-/* {"model", "answer", "peer", "path", "price_micro", "usage", "tokens_per_s"} on stdout. */
+/* {"model", "answered_by_model", "answer", "peer", "path", "price_micro", "usage", "tokens_per_s"} on stdout. */
 void tl_chat_status_json(const tl_chat *c, const tl_daemon_answer *a);
 
 #endif

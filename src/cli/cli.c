@@ -264,7 +264,12 @@ static int unknown_command(int argc, char *const *argv)
 static int run_help(int argc, char *const *argv)
 {
     size_t words;
-    if (argc == 0) {
+    bool again = argc > 0 && is_help(argv[0]);
+    if (argc > 0 && argv[0][0] == '-' && !again) {
+        tl_safe safe = tl_log_safe(tl_slice_str(argv[0]));
+        return tl_cli_usage(NULL, "teale help takes a command, and not %s", safe.text);
+    }
+    if (argc == 0 || again) {
         print_help(stdout);
         return TL_EXIT_OK;
     }
@@ -327,7 +332,7 @@ static int run_command(tl_cli *cli, const char *home, int argc, char *const *arg
 static int flushed(int code)
 {
     if (fflush(stdout) || ferror(stdout)) {
-        tl_out_error("cannot write the answer: %s", strerror(errno));
+        tl_out_error("cannot write to standard output: %s", strerror(errno));
         return code ? code : TL_EXIT_FAILED;
     }
     return code;

@@ -145,6 +145,7 @@ static const tl_command first[] = {
     {"chat", "[PROMPT]", 0, TL_ARGS_MAX, "ask a model; the answer comes as it is made",
      "Without PROMPT it is a conversation: lines can be edited, /help lists its commands, @PATH\n"
      "adds a picture or a text file, Tab completes both. Ctrl-C stops an answer, Ctrl-D leaves.\n"
+     "PROMPT is asked as it stands: an @ in it names no file.\n"
      "Text from a pipe or a file is the prompt, or follows PROMPT:\n"
      "`teale chat summarise <report.txt`. With --json one object is printed at the end.",
      chat_options, true, false, tl_cmd_chat},

@@ -218,6 +218,27 @@ class Conversation(Asking):
         self.assertEqual(r.stderr.splitlines(), ['teale: peer 3f9a: it does not serve "nope"', "`teale models` lists the models and who serves them."])
         self.expect(1, "chat", "-m", "nope", "hi", script=script)
 
+    def test_json_says_which_model_answered(self):
+        def script(h, body):
+            h.begin()
+            for model in models:
+                h.send("data: " + json.dumps({**model, "choices": [{"delta": {"content": "x"}}]}) + "\n\n")
+            h.send("data: [DONE]\n\n")
+        for models, said in (([{"model": "qwen3:8b"}, {}], "qwen3:8b"), ([{}], None), ([{"model": "m" * 300}], None), ([{"model": 5}], None)):
+            answer = json.loads(self.expect(0, "chat", "--json", "hi", script=script).stdout)
+            self.assertEqual((answer["model"], answer["answered_by_model"]), ("teale-auto", said))
+
+    def test_a_piece_that_is_too_large_says_what_to_do(self):
+        def script(h, body):
+            h.begin()
+            try:
+                h.token("x" * 3_000_000)
+            except BrokenPipeError:
+                pass
+        r = self.expect(1, "chat", "hi", script=script)
+        self.assertEqual(len(r.stderr.splitlines()), 2, r.stderr)
+        self.assertIn("the answer has a piece of more than 1 MiB, which is not shown\nAsk for a shorter answer", r.stderr)
+
     def test_what_is_no_stream_of_events_is_no_answer(self):
         def script(h, body):
             h.begin(200, "text/plain")
