@@ -135,7 +135,7 @@ static const tl_command first[] = {
      tl_cmd_peers},
     {"peers alias", "[PEER NAME]", 0, 2,
      "call a peer by a word of yours; without arguments list them",
-     TL_NODEFIND_PEER
+     TL_NODEFIND_FORMS
      "\n"
      "NAME is a word of letters, digits and . _ - +. It stands for PEER in every command, before\n"
      "any name that a node gives itself, and is kept in backups. Nobody else sees it.",

@@ -95,7 +95,7 @@ const tl_command tl_commands_of_networks[] = {
      "Where a network is called NAME already, another one is made only with --again.",
      create_options, true, false, tl_cmd_ptn_create},
     {"ptn invite", "NET", 1, 1, "make an invite, which admits one node once",
-     NET_WORDS " Prints the code alone on standard output.", invite_options, true, false,
+     NET_WORDS "\nPrints the code alone on standard output.", invite_options, true, false,
      tl_cmd_ptn_invite},
     {"ptn join", "[CODE]", 0, 1, "join a network by an invite; the same as teale join", "",
      join_options, true, false, tl_cmd_join},
@@ -111,12 +111,12 @@ const tl_command tl_commands_of_networks[] = {
      only_timeout, true, false, tl_cmd_ptn_invites},
     {"ptn revoke", "NET [PEER]", 1, 2, "shut a member out for good, or withdraw an invite",
      NET_WORDS
-     "\n" TL_NODEFIND_PEER "\nA revoked node is out within seconds at\n"
-     "every member that is reachable, and a new invite does not let it in again. Where it\n"
-     "is an admin, the members that it admitted or renewed go out, too: they are listed, and a\n"
-     "person at a terminal is asked first. Keep them with --keep-members, unless it may have\n"
-     "admitted nodes that nobody knows. Who holds the CA key cannot be shut out: where that\n"
-     "key may be in wrong hands, make a new network.",
+     "\n" TL_NODEFIND_PEER
+     "\nA revoked node is out within seconds at every member that is reachable, and a new invite\n"
+     "does not let it in again. Where it is an admin, the members that it admitted or renewed go\n"
+     "out, too: they are listed, and a person at a terminal is asked first. Keep them with\n"
+     "--keep-members, unless it may have admitted nodes that nobody knows. Who holds the CA key\n"
+     "cannot be shut out: where that key may be in wrong hands, make a new network.",
      revoke_options, true, false, tl_cmd_ptn_revoke},
     {"ptn promote-admin", "NET PEER", 2, 2, "make a member an admin (where the CA key is)",
      NET_WORDS "\n" TL_NODEFIND_PEER, only_timeout, true, false, tl_cmd_ptn_promote},

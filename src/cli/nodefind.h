@@ -4,9 +4,10 @@
 
 #include "cli/cli.h"
 
-#define TL_NODEFIND_PEER                                                                           \
+#define TL_NODEFIND_FORMS                                                                          \
     "PEER is a node's alias, its display name where no other node has it, its ID, or the first\n"  \
-    "digits of that (4 or more; 16 of a node that this one never asked). See: teale peers alias."
+    "digits of that (4 or more; 16 of a node that this one never asked)."
+#define TL_NODEFIND_PEER TL_NODEFIND_FORMS " See: teale peers alias."
 
 /* The whole ID for a typed PEER. Of all 64 digits no node is asked. Prints what is wrong; returns an exit
  * code. */

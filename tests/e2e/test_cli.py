@@ -139,6 +139,21 @@ class Usage(Case):
                 self.assertIn(f"Fl Fl {option}", manual, f"{name} --{option}")
                 self.assertIn(f"--{option}", self.words(*typed, "--"), name)
 
+    def test_an_option_stands_at_its_command_in_the_manual_and_no_line_of_help_is_too_wide(self):
+        manual = (SOURCE / "man/teale.1").read_text()
+        listed = re.findall(r"^  teale ([a-z -]+?)(?: [A-Z\[].*|  .*)?$", "\n".join(
+            self.ok(group, "--help").stdout for group in ("ptn", "config", "backup", "key")), re.M)
+        names = [*listed, "peers", "peers alias", "chat", "ping", "why", "join", "wallet", "wallet history", "wallet settle"]
+        names.remove("ptn join")  # the same as join
+        self.assertGreater(len(names), 30)
+        for name in names:
+            page = self.ok(*name.split(), "--help").stdout
+            self.assertLessEqual(max(len(line) for line in page.splitlines()), 100, name)
+            at = [entry for entry in re.split(r"^\.It ", manual, flags=re.M) if re.match(rf"Cm {name}(?= [OAF]|\n)", entry)]
+            self.assertTrue(at, name)
+            for option in set(re.findall(r"^ .*--([a-z-]+)", page, re.M)) - {"json", "home", "help", "timeout"}:
+                self.assertIn(f"Fl Fl {option}", "".join(at), name)
+
     @unittest.skipUnless(shutil.which("mandoc"), "needs mandoc")
     def test_the_manual_shows_every_setting_with_its_default_as_it_can_be_copied(self):
         page = subprocess.run(["mandoc", "-T", "utf8", "-O", "width=78", SOURCE / "man/teale.toml.5"],

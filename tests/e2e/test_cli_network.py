@@ -230,6 +230,12 @@ class Doctor(Case):
             self.assertEqual(checks[name]["state"], "ok", checks[name])
         text = self.says(0, "friend", "doctor")
         self.assertIn(self.relay, text)
+        manual = (pathlib.Path(__file__).resolve().parents[2] / "man/teale.1").read_text()
+        lines = manual.split("\n.It Cm status\n")[1].split("\n.It Cm ")[0]
+        keys = re.findall(r"^([a-z ]+):", self.says(0, "friend", "status"), re.M)
+        self.assertGreater(len(keys), 12)
+        for key in keys:
+            self.assertRegex(lines, rf"(?m)^\.Cm {key}( [,.])?$")
 
     def test_blocked_udp_is_named_with_evidence_and_remedy(self):
         silent = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2)]
