@@ -121,7 +121,7 @@ class Together(unittest.TestCase):
         self.assertEqual((r.returncode, r.stdout), (0, "x\n"), r.stderr)
         self.assertEqual(self.teale("provider", "chat", "--peer", provider.node, "x").stdout, "x\n")
         r = self.teale("provider", "chat", "--peer", provider.node, "-m", "nope", "x")
-        self.assertEqual(r.returncode, 1)
+        self.assertEqual(r.returncode, 4)
         self.assertIn('this node itself does not serve "nope"', r.stderr)
 
     def test_chat_without_its_relay_is_unreachable_and_the_cause_is_whole(self):

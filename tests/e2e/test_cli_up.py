@@ -156,7 +156,7 @@ class Sharing(Up):
         self.assertIn(none, self.ok("netcheck").stderr)
         self.assertRegex(self.run_teale("doctor").stdout, "FAIL +lan +this machine has no network: no interface has an address")
         r = self.fails(4, "chat", "hi")
-        self.assertIn("no relay can be asked: this machine has no network", r.stderr)
+        self.assertRegex(r.stderr, "nobody can be asked|no relay can be asked: this machine has no network")  # by who is quicker
         self.assertIn(none, r.stderr)
         self.assertIn(none, self.ok("models").stderr)
         self.assertIn("this machine has no network", self.fails(4, "ping", "58" + 31 * "66").stderr)
