@@ -37,12 +37,11 @@ static void write_ends(char ret[ENDS_MAX], const tl_addr *own, const tl_addr *ot
     }
 }
 
-/* Reads what follows the ends in a line. False: it is no socket that a program holds open. One that
- * its program has closed belongs to nobody, and the kernel shows user 0 for it. */
-static bool read_holder(const char *rest, uid_t *ret_user)
+/* What follows the ends in a line. */
+enum { STATE, QUEUES, TIMER, RETRIES, USER, TIMEOUT, INODE, FIELDS };
+
+static bool read_fields(const char *rest, unsigned long field[FIELDS])
 {
-    enum { STATE, QUEUES, TIMER, RETRIES, USER, TIMEOUT, INODE, FIELDS };
-    unsigned long field[FIELDS];
     for (size_t i = 0; i < FIELDS; i++) {
         char *end;
         rest += strspn(rest, " ");
@@ -51,6 +50,16 @@ static bool read_holder(const char *rest, uid_t *ret_user)
             return false;
         rest += strcspn(rest, " \n");
     }
+    return true;
+}
+
+/* False: it is no socket that a program holds open. One that its program has closed belongs to nobody, and
+ * the kernel shows user 0 for it. */
+static bool read_holder(const char *rest, uid_t *ret_user)
+{
+    unsigned long field[FIELDS];
+    if (!read_fields(rest, field))
+        return false;
     *ret_user = (uid_t)field[USER];
     return field[STATE] == ESTABLISHED && field[INODE] != 0;
 }
@@ -126,14 +135,15 @@ static bool other_listens_in(const char *path, size_t n, uint16_t port, uid_t *r
     size_t cap = 0;
     bool found = false;
     while (table && !found && getline(&line, &cap, table) > 0) {
-        char address[33];
-        unsigned at, state;
-        unsigned long user;
-        if (sscanf(line, " %*u: %32[0-9A-F]:%x %*s %x %*s %*s %*s %lu", address, &at, &state,
-                   &user) == 4 &&
-            strlen(address) == 2 * n && at == port && state == LISTENING &&
-            (uid_t)user != geteuid() && is_here(address, n)) {
-            *ret_user = (uid_t)user;
+        const char *own = strstr(line, ": "), *rest = own ? strchr(own + 2, ' ') : NULL;
+        unsigned long field[FIELDS];
+        if (!rest || strspn(own += 2, "0123456789ABCDEF") != 2 * n || own[2 * n] != ':')
+            continue;
+        rest += strspn(rest, " ");
+        if (strtoul(own + 2 * n + 1, NULL, 16) == port && is_here(own, n) &&
+            read_fields(rest + strcspn(rest, " "), field) && field[STATE] == LISTENING &&
+            (uid_t)field[USER] != geteuid()) {
+            *ret_user = (uid_t)field[USER];
             found = true;
         }
     }

@@ -221,7 +221,7 @@ export const scenes = [
       impostor.closeAllConnections();
       await new Promise((resolve) => { impostor.close(resolve); });
       const again = await t.world.startNode("guest", args, { api: `127.0.0.1:${node.port}` });
-      await v.page.goto(node.url);
+      assert.ok((await v.page.goto(node.url)).fromServiceWorker(), "the other program's worker is not there");
       await v.page.locator(".composer").waitFor();
       await v.page.getByText("Another program answered at this address").waitFor();
       assert.equal(await v.page.evaluate(async () => (await navigator.serviceWorker.getRegistrations()).length), 0);
