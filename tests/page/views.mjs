@@ -8,7 +8,7 @@ const page = resolve(process.argv[2]);
 const load = (path) => import(join(page, "js", path));
 const { createModel, laneOf, pick, share } = await load("network/model.js");
 const { layout } = await load("network/layout.js");
-const { natWords, relayWords } = await load("network/words.js");
+const { natName, natWords, relayWords } = await load("network/words.js");
 const { danger, groups, grouped, placeOf } = await load("settings/groups.js");
 const { remedyHere } = await load("sharing/serve.js");
 const { PLACES } = await load("ui/setting.js");
@@ -163,4 +163,10 @@ test("what helps where nothing is shared is done on the page, and no text of the
     assert.match(remedyHere(text, true), /\.$/);
   }
   assert.equal(remedyHere("Load one there, as with: ollama pull qwen3:8b", false), "Load one there, as with: ollama pull qwen3:8b");
+});
+
+test("a node without a NAT is called so, and of another nobody says that it has one", () => {
+  const nat = (more) => natWords({ wan: { enabled: true }, nat: { type: "fullCone", state: "known", ...more } }).title;
+  assert.deepEqual([nat({ mapping: "none" }), nat({ mapping: "endpointIndependent" })], ["No NAT", "Full-cone NAT"]);
+  assert.deepEqual([natName("fullCone"), natName("symmetric"), natName("unknown")], ["None, or full-cone NAT", "Symmetric NAT", "not known"]);
 });

@@ -112,7 +112,7 @@ export function createDetail({ app, model, close }) {
         el("h3", null, "Why this path"), el("p", null, w.because), w.rule && el("p.muted", null, `Rule: ${w.rule}`),
         w.carrier && el("p.muted", null, `Carried by: ${w.carrier}`),
         el("h3", null, "What would change it"), remedy(w.remedy),
-        facts([["NAT here", natName(w.ours.nat)], ["NAT there", natName(w.theirs.nat)], ["Port mapping here", w.ours.mapped_by],
+        facts([["NAT here", natWords(app.state.status).title], ["NAT there", natName(w.theirs.nat)], ["Port mapping here", w.ours.mapped_by],
           ["Tries", w.attempt && w.attempt.attempts]]),
         pairsTable(w.pairs || []));
     } catch (e) {

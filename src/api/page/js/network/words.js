@@ -24,8 +24,9 @@ export function natWords(status) {
   return { title: nat.state === "asking" ? "NAT: asking\u2026" : "NAT not known", brief: "NAT ?", address, state: "off" };
 }
 
-/** A NAT of another node, by its type alone. */
+/** A NAT of another node, by its type alone, which is the same where there is none. */
 export function natName(type) {
+  if (type === "fullCone") return "None, or full-cone NAT";
   return NATS[type] ? NATS[type][0] : type && type !== "unknown" ? String(type) : "not known";
 }
 
