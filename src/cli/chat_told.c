@@ -65,6 +65,17 @@ static void take_silence(tl_chat *c, const char *what, const char *line, tl_time
                 quiet < now ? now - quiet : 0);
 }
 
+/* May this machine's own model server answer? */
+static bool is_served_here(const tl_chat *c, const json_t *status)
+{
+    const json_t *models = json_object_get(json_object_get(status, "backend"), "models"), *one;
+    bool any = !strcmp(c->model, "teale-auto") && json_array_size(models);
+    size_t i;
+    json_array_foreach (models, i, one)
+        any = any || (json_is_string(one) && !strcmp(json_string_value(one), c->model));
+    return any;
+}
+
 /* In the middle of an answer it may come back before the answer is given up: this is only said. */
 static void take_offline(tl_chat *c, bool serves)
 {
@@ -86,10 +97,8 @@ void tl_chat_look(tl_chat *c, tl_time now)
     json_t *status = tl_daemon_status(c->cli, LOOK_WITHIN);
     bool was = c->offline;
     c->offline = tl_daemon_is_offline(status) ? c->offline + 1 : 0;
-    bool serves =
-        json_array_size(json_object_get(json_object_get(status, "backend"), "models")) > 0;
     if (c->offline && (!was || !c->answer.len))
-        take_offline(c, serves);
+        take_offline(c, is_served_here(c, status));
     json_decref(status);
 }
 

@@ -191,7 +191,7 @@ class Scripted(asking.Asking):
 
         self.slow(30)  # a question: nobody else can be asked, and no model is here
         self.server.RequestHandlerClass = asking.Handler
-        for models, words in (([], []), (["m"], ["--peer", asking.NODE])):
+        for models, words in (([], []), (["m"], ["--peer", asking.NODE]), (["m"], ["-m", "other"])):
             self.server.status = lambda: {"offline": True, "backend": {"models": models}}
             begin = time.monotonic()
             r = self.run_teale("chat", *words, "hi")

@@ -107,6 +107,36 @@ def up_listens_for_neighbours_before_it_counts_them(lab, programs):
         one.command("down", check=False)
 
 
+def a_chat_whose_own_machine_loses_its_network_says_so_at_once(lab, programs):
+    """In the middle of an answer, at the next question, and until the network is back."""
+    one, two = _machine(lab, programs, "one"), _machine(lab, programs, "two", parrot=("--token-ms", "200", "--tokens", "100"))
+    _start(one, two)
+    _wait_found(one, two)
+    none = "his machine has no network"
+    chat = subprocess.Popen(["ip", "netns", "exec", one.host.ns, programs.teale, "--home", one.node.home, "chat", "-m", two.model,
+                             "hi"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert chat.stdout.read(1)
+        lab.ip(one.host.ns, "link set eth0 down")
+        pulled = time.monotonic()
+        first = chat.stderr.readline()
+        lab.say(f"said {time.monotonic() - pulled:.1f} s after the network was gone: {first.strip()}")
+        assert none in first, (first, chat.communicate(timeout=60))
+        rest = chat.communicate(timeout=60)[1]
+        assert chat.returncode == 4 and none in rest and "ry again" not in rest, rest
+    finally:
+        chat.kill()
+        chat.communicate()
+    begun = time.monotonic()
+    done = one.node.command("chat", "-m", two.model, "hi", check=False)
+    lab.say(f"the next question: {time.monotonic() - begun:.1f} s")
+    assert done.returncode == 4 and none in done.stderr, done.stderr
+    lab.ip(one.host.ns, "address replace 10.7.0.1/24 dev eth0")
+    lab.ip(one.host.ns, "link set eth0 up")
+    one.node.wait("a network again", lambda: not one.node.json("status")["offline"], 10)
+    _assert_answer(one, two, "udp")
+
+
 def the_first_question_after_a_start_waits_for_the_neighbour(lab, programs):
     """The peer is known from before, and dialled before anybody has announced anything."""
     two = _machine(lab, programs, "two")
