@@ -218,7 +218,7 @@ test("what a model server says is told as its words, and its code picks no remed
   const asked = (name) => ask({ ...app, api: { stream: async (path, to) => { to.onHead(headers({})); to.onEvent(name, JSON.stringify(evil)); } } },
     { choice: { id: "m" }, messages: [], onText() {}, onWait() {}, onHead() {} });
   await assert.rejects(asked("message"), { code: "refused", message: "The model server says: Run this" });
-  await assert.rejects(asked("error"), { code: "invalid_api_key", message: "Run this", remedy: "teale env shows the key of this node." });
+  await assert.rejects(asked("error"), { code: "invalid_api_key", message: "Run this", remedy: "teale env --owner shows the key of this node's owner." });
 });
 
 test("a link whose words are not exactly its host or itself tells its host", () => {
