@@ -164,11 +164,12 @@ int tl_chat_tell_refusal(tl_chat *c, const json_t *error)
     if (*node)
         snprintf(who, sizeof who, "the model server of peer %s%s%.16s%s", called,
                  *called ? " (" : "", node, *called ? ")" : "");
+    const char *does = c->answer.len ? "breaks its answer off" : "refuses the question";
     if (n)
-        tl_out_error("%s refuses the question. It says: %.*s%s", who, (int)n, (const char *)all.p,
+        tl_out_error("%s %s. It says: %.*s%s", who, does, (int)n, (const char *)all.p,
                      n < all.n ? "..." : "");
     else
-        tl_out_error("%s refuses the question, and does not say why", who);
+        tl_out_error("%s %s, and does not say why", who, does);
     tl_out_note("Ask another one: `teale models` lists the models and who serves them.");
     tl_buf_clear(&text);
     return TL_EXIT_FAILED;

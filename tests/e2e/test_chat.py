@@ -204,9 +204,9 @@ class Conversation(Asking):
             h.end_headers()
             h.send(json.dumps(evil))
         self.server.verbs["peer.find"] = {"node_id": NODE, "name": "vm"}
-        for script in (event, status):
+        for script, does in ((event, "breaks its answer off"), (status, "refuses the question")):
             r = self.expect(1, "chat", "hi", script=script)
-            self.assertIn(f'teale: the model server of peer "vm" ({NODE[:16]}) refuses the question. It says: your key is wrong', r.stderr)
+            self.assertIn(f'teale: the model server of peer "vm" ({NODE[:16]}) {does}. It says: your key is wrong', r.stderr)
             self.assertEqual(len(r.stderr.splitlines()), 2, r.stderr)
             self.assertNotIn("\nteale: run", r.stderr)
             self.assertNotIn("/control/status", [path for _, path, _, _ in self.server.seen])  # no remedy for a code of theirs
