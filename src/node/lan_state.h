@@ -80,7 +80,7 @@ bool tl_node_lan_look(void *user);
 bool tl_node_lan_is_near(void *user, const tl_node_id *peer);
 bool tl_node_lan_has_near(void *user);
 /* Our interfaces, or those whom we know, are others now. */
-void tl_node_lan_network_changed(tl_node *n);
+void tl_node_lan_network_changed(tl_node *n, bool link);
 void tl_node_lan_known_changed(tl_node *n);
 void tl_node_lan_hello(tl_node *n, const tl_node_id *peer);
 void tl_node_lan_left(tl_node *n, const tl_node_id *peer);

@@ -406,8 +406,9 @@ void tl_node_lan_known_changed(tl_node *n)
 }
 
 /* After a change of network the old addresses of neighbours may be new ones' of ours, and addresses that were on no
- * subnet of ours may be on one now: so all are told and judged anew. */
-void tl_node_lan_network_changed(tl_node *n)
+ * subnet of ours may be on one now: so all are told and judged anew. On an interface that came, neighbours need the
+ * time of a start to be heard. */
+void tl_node_lan_network_changed(tl_node *n, bool link)
 {
     struct tl_node_lan *l = n->lan;
     size_t n_own;
@@ -417,6 +418,8 @@ void tl_node_lan_network_changed(tl_node *n)
     tl_lantcp_on_change(l->tcp, own, n_own);
     if (l->mdns)
         tl_mdns_tell_again(l->mdns);
+    if (l->mdns && link)
+        l->settles = now_of(n) + SETTLES;
     for (size_t i = 0; i < tl_lan_count(l->table); i++) {
         tl_node_id id = tl_lan_at(l->table, i)->id;
         tl_direct_on_near(n->direct, &id);

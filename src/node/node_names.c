@@ -155,7 +155,7 @@ static tl_err must_be_other(const tl_node *n, const tl_node_id *id, tl_named_by 
 
 tl_err tl_node_find_other(const tl_node *n, tl_slice text, tl_node_id *ret, tl_why *why)
 {
-    tl_named_by by;
+    tl_named_by by = TL_NAMED_BY_NAME;
     tl_node_id id;
     tl_err e = find_slice(n, text, &id, &by, why);
     if (!e)

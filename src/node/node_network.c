@@ -228,7 +228,7 @@ static void network_change(void *user, unsigned why)
     if (why & (TL_NETWORK_WOKE | TL_NETWORK_ADDRESS))
         tl_direct_renew(n->direct);
     /* Pipes from addresses that are gone end before ways are asked anew. */
-    tl_node_lan_network_changed(n);
+    tl_node_lan_network_changed(n, (why & TL_NETWORK_LINK) != 0);
     tl_direct_on_change(n->direct, why != 0);
     tl_node_dht_network_changed(n);
     if (why)

@@ -343,7 +343,7 @@ class TheDisk(Base):
             while f.write(b"x" * 4096):
                 pass
         self.refused("E_STORE", 1, node, "join", code)
-        self.assertIn("teale doctor", refusal(node, "ptn", "create", "mine", code=1))
+        self.assertIn("the disk is full", refusal(node, "ptn", "create", "mine", code=1))
         self.assertEqual(node.json("ptn", "list")["ptns"], [])
         told = node.command("config", "set", "display_name", "new", code=1).stderr
         self.assertIn("No space left", told)

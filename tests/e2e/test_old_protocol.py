@@ -90,7 +90,7 @@ class Declined(OldProtocol):
         self.assertIn(words, self.teale(node, "peers"))
         self.assertIn(words, self.teale(node, "status"))
         self.assertIn(words, self.teale(node, "doctor"))
-        self.assertEqual(json.loads(self.teale(node, "peers", "--json")), {"peers": [], "old_protocol": 2})
+        self.assertEqual(json.loads(self.teale(node, "peers", "--json")), {"peers": [], "announced": [], "old_protocol": 2})
         self.assertIn("only the old protocol", self.teale(node, "why", rust.id))
         status, _, body = node.post(chat("theirs", "one"))
         self.assertEqual(status, 503, body)

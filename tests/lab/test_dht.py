@@ -178,7 +178,7 @@ def members_find_each_other_again_without_a_word(lab, programs, build):
     away = gpu.node.json("models")["away"]
     assert [a["node_id"] for a in away] == [friend.id] and away[0]["models"] == [friend.model], away
     told = gpu.node.command("models")
-    assert f"{friend.id[:16]} {friend.name}" in told.stdout + told.stderr, told
+    assert f'{friend.id[:16]} "{friend.name}"' in told.stdout + told.stderr, told
     friend.start()
     _back(lab, scene, "friend after a while", gpu, friend)
 

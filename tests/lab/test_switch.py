@@ -98,6 +98,7 @@ def up_listens_for_neighbours_before_it_counts_them(lab, programs):
         for neighbour in (False, True):
             if neighbour:
                 two.start()
+                two.node.wait("announced", lambda: two.node.json("status")["lan"]["name"])
                 words = "1 node is announced there"
             up = lab.run(one.host, [one.teale, "--home", one.home, "up"], env=ENV)
             said = up.stdout + up.stderr
