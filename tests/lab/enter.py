@@ -4,7 +4,6 @@ that, by sudo. Whatever is started there ends with it.
 
     reason = enter()      # None: the program goes on inside; else it stays where it is, and this says why
 """
-import contextlib
 import ctypes
 import os
 import shutil
@@ -111,17 +110,18 @@ def _become_the_first_process(told):
 
 
 def _end_as(child):
-    """Waits for the child, takes in every other process that ends, and ends as the child did."""
-    def pass_on(*_):
-        with contextlib.suppress(ProcessLookupError):  # it has ended, and was waited for a moment ago
-            os.kill(child, signal.SIGTERM)
-    signal.signal(signal.SIGTERM, pass_on)
+    """Waits for the child, takes in every other process that ends, and ends as the child did. SIGTERM is passed on: it
+    stays blocked, for a handler of Python does not run while the process sleeps in a wait that it began just before."""
+    told = {signal.SIGTERM, signal.SIGCHLD}
+    signal.pthread_sigmask(signal.SIG_BLOCK, told)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the child, too
     while True:
-        pid, status = os.wait()
+        pid, status = os.waitpid(-1, os.WNOHANG)
         if pid == child:
             code = os.waitstatus_to_exitcode(status)
             os._exit(code if code >= 0 else 128 - code)
+        if pid == 0 and signal.sigwait(told) == signal.SIGTERM:
+            os.kill(child, signal.SIGTERM)
 
 
 def _unshare():

@@ -10,11 +10,11 @@ sys.dont_write_bytecode = True
 import enter  # noqa: E402
 
 
-OS_WAIT = os.wait
+SIGWAIT = signal.sigwait
 
 
-def waiting(work, wait=None):
-    """A process that waits for another one, which does that work: its ID. `wait` takes the place of os.wait there."""
+def waiting(work, sigwait=SIGWAIT):
+    """A process that waits for another one, which does that work: its ID. `sigwait` takes the place of signal.sigwait there."""
     waits = os.fork()
     if waits == 0:
         child = os.fork()
@@ -22,7 +22,7 @@ def waiting(work, wait=None):
             work()
             os._exit(0)
         try:
-            os.wait = wait or os.wait
+            signal.sigwait = sigwait
             enter._end_as(child)
         finally:
             os._exit(99)
@@ -46,12 +46,12 @@ class End(unittest.TestCase):
             os.write(tells, b"w")
             time.sleep(60)
 
-        def wait():
+        def sigwait(signals):
             os.write(tells, b"w")
-            return OS_WAIT()
-        waits = waiting(work, wait)
+            return SIGWAIT(signals)
+        waits = waiting(work, sigwait)
         heard = b""
-        while len(heard) < 2:  # both have their handlers
+        while len(heard) < 2:  # both are ready for it
             heard += os.read(told, 2)
         os.close(told)
         os.close(tells)
@@ -59,11 +59,11 @@ class End(unittest.TestCase):
         self.assertEqual(end_of(waits), 7)
 
     def test_sigterm_after_the_childs_end_changes_nothing(self):
-        def wait_and_be_told():
-            ended = OS_WAIT()
+        def be_told_as_well(signals):
+            told = SIGWAIT(signals)
             os.kill(os.getpid(), signal.SIGTERM)
-            return ended
-        self.assertEqual(end_of(waiting(lambda: os._exit(3), wait_and_be_told)), 3)
+            return told
+        self.assertEqual(end_of(waiting(lambda: os._exit(3), be_told_as_well)), 3)
 
 
 if __name__ == "__main__":
