@@ -45,11 +45,21 @@ static void write_relayed_packets(tl_metrics *w, const tl_tokens_counters *t, ui
                       "Sides of relay sessions that have come.", (double)t->udp_sides);
 }
 
+static void write_intros(tl_metrics *w, const char *name, const char *help, const uint64_t *counts)
+{
+    char labels[64];
+    tl_metrics_family(w, name, "counter", help);
+    for (int i = 0; i < TL_DIRECT_INTRO_RESULTS; i++) {
+        snprintf(labels, sizeof labels, "result=\"%s\"",
+                 tl_direct_intro_name((tl_direct_intro_result)i));
+        tl_metrics_sample(w, name, labels, (double)counts[i]);
+    }
+}
+
 static void write_introducing(tl_metrics *w, const tl_node_facts *f)
 {
     static const char *const name = "teale_introductions_total";
     const tl_introducing_counts *i = &f->introducing;
-    char labels[32];
     tl_metrics_single(w, "teale_introducing", "gauge",
                       "1 while this node introduces others to each other.", i->serving);
     tl_metrics_single(w, "teale_introducers_attached", "gauge",
@@ -61,23 +71,14 @@ static void write_introducing(tl_metrics *w, const tl_node_facts *f)
     tl_metrics_single(w, "teale_introductions_own_total", "counter",
                       "Nodes attached to this one that it asked for a direct path for itself.",
                       (double)i->made.calls);
-    tl_metrics_family(w, "teale_punch_requests_total", "counter",
-                      "Introductions of others to this node: taken, and refused.");
-    for (int r = 0; r < TL_DIRECT_INTRO_RESULTS; r++) {
-        snprintf(labels, sizeof labels, "result=\"%s\"",
-                 tl_direct_intro_name((tl_direct_intro_result)r));
-        tl_metrics_sample(w, "teale_punch_requests_total", labels, (double)f->direct.intros_in[r]);
-    }
+    write_intros(w, "teale_punch_requests_total",
+                 "Introductions of others to this node: taken, and refused.", f->direct.intros_in);
     tl_metrics_single(w, "teale_punch_strangers_total", "counter",
                       "Introductions taken of nodes that this node does not know.",
                       (double)f->direct.strangers);
-    tl_metrics_family(w, "teale_punch_readies_total", "counter",
-                      "Answers to introductions that this node asked for: taken, and refused.");
-    for (int r = 0; r < TL_DIRECT_INTRO_RESULTS; r++) {
-        snprintf(labels, sizeof labels, "result=\"%s\"",
-                 tl_direct_intro_name((tl_direct_intro_result)r));
-        tl_metrics_sample(w, "teale_punch_readies_total", labels, (double)f->direct.readies_in[r]);
-    }
+    write_intros(w, "teale_punch_readies_total",
+                 "Answers to introductions that this node asked for: taken, and refused.",
+                 f->direct.readies_in);
 }
 
 static void write_sessions(tl_metrics *w, const tl_node_facts *facts)

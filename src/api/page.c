@@ -69,8 +69,8 @@ void tl_api_on_page(tl_api *api, tl_httpd_req *r)
     snprintf(policy, sizeof policy, policy_form, tl_page_script, tl_page_style);
     tl_httpd_header(r, "Content-Security-Policy", policy);
     tl_httpd_header(r, "X-Frame-Options", "DENY");
-    if (tl_httpd_tag(r) ==
-        TL_API_DOOR_LOOPBACK) /* browsers warn of it where a page of http is not local */
+    /* browsers warn of it where a page of http is not local */
+    if (tl_httpd_tag(r) == TL_API_DOOR_LOOPBACK)
         tl_httpd_header(r, "Cross-Origin-Opener-Policy", "same-origin");
     tl_httpd_header(r, "Cross-Origin-Resource-Policy", "same-origin");
     tl_httpd_header(r, "Permissions-Policy",

@@ -56,12 +56,14 @@ static tl_err begin_line(tl_strain *s, uint8_t c, tl_buf *out)
 /* A CR, or an LF by itself. */
 static tl_err end_line(tl_strain *s, uint8_t c, tl_buf *out)
 {
-    bool empty = s->line == TL_STRAIN_START && s->n == 0, goes = empty ? s->in_event
-                                                                 : s->line == TL_STRAIN_START
-                                                                     ? !is_error(s)
-                                                                     : s->line == TL_STRAIN_PASS;
+    bool open = s->line == TL_STRAIN_START, empty = open && s->n == 0;
+    bool goes = s->line == TL_STRAIN_PASS;
     tl_err e = TL_OK;
-    if (s->line == TL_STRAIN_START && s->n && goes)
+    if (empty)
+        goes = s->in_event;
+    else if (open)
+        goes = !is_error(s);
+    if (open && !empty && goes)
         e = pass_line(s, out);
     if (!e && goes)
         e = tl_buf_append(out, tl_slice_of(&c, 1));

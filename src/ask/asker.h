@@ -15,8 +15,8 @@
 typedef struct tl_asker tl_asker;
 
 typedef struct {
-    tl_time
-        first_byte; /* from the request, or the peer's last word that it works, to the head: 300 s */
+    /* From the request, or the peer's last word that it works, to the head: 300 s. */
+    tl_time first_byte;
     tl_time silence; /* between bytes of the answer: 120 s */
 } tl_asker_times;
 

@@ -17,10 +17,9 @@ typedef struct {
     char key_file[512]; /* file with the bearer key for the model server; "" = none */
     tl_time first_byte; /* default 300 s */
     tl_time silence;    /* between two pieces of the answer; default 120 s */
-    tl_time
-        health_interval;  /* while the server is up, also while it answers: default 10 s, and 25 s
-                                after a minute without a question (at multiples of 25 s). While it is not up: from
-                                1 s, rising to 30 s */
+    /* While the server is up, also while it answers: default 10 s, and 25 s after a minute without a question (at
+     * multiples of 25 s). While it is not up: from 1 s, rising to 30 s. */
+    tl_time health_interval;
     tl_time look_limit;   /* how long a look at its health may take; default 5 s */
     uint32_t running_max; /* exchanges at once; default 1024; more fail with
                                 TL_FAIL_QUEUE_FULL */

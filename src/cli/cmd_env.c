@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define READ_TIME (10 * TL_SEC) /* these answers come from memory */
+
 /* Puts the value in single quotes if a shell needs them. */
 static void print_export(const char *name, const char *value)
 {
@@ -43,6 +44,11 @@ static int scope(const tl_cli *cli, const tl_args *args, json_t *env)
 static int show_owner_key(const tl_cli *cli, json_t *env)
 {
     const char *key = tl_json_string(env, "owner_key", "");
+    if (!*key) { /* a program of before is still running */
+        json_decref(env);
+        tl_out_error("the node that runs has no key of its owner. Start it anew: teale restart");
+        return TL_EXIT_FAILED;
+    }
     json_t *shown = cli->json ? json_pack("{s:s}", "owner_key", key) : NULL;
     if (shown)
         tl_out_json(shown);

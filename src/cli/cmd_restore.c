@@ -24,8 +24,8 @@ typedef struct {
     tl_node *node;
     tl_restore *restore;
     int lock;
-    bool
-        finished; /* an earlier one, in whose midst the machine died; then there is nothing to ask for */
+    /* An earlier one, in whose midst the machine died; then there is nothing to ask for. */
+    bool finished;
     /* what came of it */
     tl_err e;
     tl_why why;

@@ -23,8 +23,8 @@ typedef struct tl_account {
     bool reading;         /* the store is at it */
     tl_time again_at; /* in `awaiting`: claims were told, and are told again then; 0: not there */
     tl_time again_in; /* from the next time on; 0: TL_CREDIT_AGAIN_FIRST */
-    tl_time
-        offer_at; /* in `offering`: charges were offered, and are offered again then; 0: not there */
+    /* In `offering`: charges were offered, and are offered again then; 0: not there. */
+    tl_time offer_at;
     tl_time offer_in;     /* as again_in */
     json_t *saying;       /* receipts that wait to be told; NULL: none */
     json_t *refusing;     /* the same of refusals */
@@ -36,8 +36,8 @@ typedef struct tl_account {
     bool regaining;       /* it is asked for what both have signed */
     int64_t regain_next;  /* its number of the next page; 0: that was the last */
     int64_t regain_after; /* the number of the page that it was asked for */
-    tl_time
-        regain_at; /* in `regainers`: it has not answered, and is asked again then; 0: not there */
+    /* In `regainers`: it has not answered, and is asked again then; 0: not there. */
+    tl_time regain_at;
     unsigned regain_tries;
     bool giving;    /* the store reads what it wants so */
     unsigned given; /* pages, since: */
@@ -189,8 +189,8 @@ struct tl_credit {
     tl_unix restored_at, lacks_from; /* 0: the books are no copy */
     tl_node_id paid_cursor;          /* up to this peer they were looked at */
     bool disk_fails; /* the last operation that writes failed for the disk's fault */
-    tl_time
-        probe_at; /* where disk_fails: something is written then, to see whether it still does */
+    /* Where disk_fails: something is written then, to see whether it still does. */
+    tl_time probe_at;
     tl_time full_until; /* all accounts were in use: none is looked for before this */
     tl_time due;        /* may be too early */
     tl_credit_counters counters;

@@ -31,8 +31,8 @@ typedef struct tl_mdns tl_mdns;
 /* Called from the loop, never from inside a call of ours. Any of these may call anything here but tl_mdns_free. */
 typedef struct {
     /* Somebody announces that `node` listens for TCP at these addresses: each has the port, and as its scope, also
-     * in IPv4, the interface that heard it. It is told anew whenever they change; n_addrs 0: nobody announces it any more. Our own ID is never
-     * told. Borrowed while the call lasts. */
+     * in IPv4, the interface that heard it. It is told anew whenever they change; n_addrs 0: nobody announces it any
+     * more. Our own ID is never told. Borrowed while the call lasts. */
     void (*on_found)(void *user, const tl_node_id *node, const tl_addr *addrs, size_t n_addrs);
     /* `why`: of FAILED, and of EMBEDDED why it is not the daemon. */
     void (*on_state)(void *user, tl_mdns_state state, const char *why);

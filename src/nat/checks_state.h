@@ -92,9 +92,9 @@ struct tl_checks {
     tl_time started_at, ends_at;
     unsigned attempt_left; /* of TL_CHECKS_ATTEMPT_MAX */
     tl_time refilled_at;
-    tl_time pace_at; /* no new probe before */
-    tl_time beside_at,
-        beside_pause; /* when UDP beside a pipe is asked again; TL_NEVER: no pipe answers */
+    tl_time pace_at;   /* no new probe before */
+    tl_time beside_at; /* when UDP beside a pipe is asked again; TL_NEVER: no pipe answers */
+    tl_time beside_pause;
 
     tl_birthday *search;
     uint16_t hit; /* the pair that the search keeps to at present; 0: none */

@@ -34,11 +34,11 @@ typedef struct {
 
 typedef struct {
     uint64_t found, gone; /* nodes */
-    uint64_t
-        off_link; /* addresses at which we may not knock: not of the link that told them, a low port */
+    /* Addresses at which we may not knock: not of the link that told them, a low port. */
+    uint64_t off_link;
     uint64_t own; /* addresses at which we listen ourselves, and announcements of our own ID */
-    uint64_t
-        refused; /* strangers for whom there was no room, who came too fast, or where others claim to be */
+    /* Strangers for whom there was no room, who came too fast, or where others claim to be. */
+    uint64_t refused;
 } tl_lan_counters;
 
 typedef struct tl_lan tl_lan;
@@ -47,8 +47,8 @@ typedef struct tl_lan tl_lan;
 TL_CHECK tl_err tl_lan_new(const tl_node_id *us, tl_rand *rand, tl_time now, tl_lan **ret_lan);
 void tl_lan_free(tl_lan *l);
 
-/* What io/mdns tells: each address has as its scope the interface that heard it. `own`: our interfaces, with `own_port`, our own TCP port. `known` as above. Returns true if the
- * table changed for this node: look it up. */
+/* What io/mdns tells: each address has as its scope the interface that heard it. `own`: our interfaces, with `own_port`,
+ * our own TCP port. `known` as above. Returns true if the table changed for this node: look it up. */
 bool tl_lan_on_found(tl_lan *l, const tl_node_id *node, bool known, const tl_addr *addrs,
                      size_t n_addrs, const tl_interface *own, size_t n_own, uint16_t own_port,
                      tl_time now);

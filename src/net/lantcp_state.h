@@ -28,8 +28,8 @@ struct tl_lan_pipe {
     tl_lan_origin origin; /* of one that was accepted */
     tl_node_id node;      /* whom we dialled, or who it has proven to be */
     bool dialled, open, proven, wants_write;
-    bool
-        strange; /* it may make room, also if it is proven; as it was when all places were taken last */
+    /* It may make room, also if it is proven; as it was when all places were taken last. */
+    bool strange;
     bool over; /* its node has too many; it is closed in the next turn of the loop */
     tl_dial *dial;
     tl_stream *stream;

@@ -15,8 +15,8 @@ typedef struct {
     tl_time leave_by;      /* TL_NEVER: its relay did not say goodbye, or is left */
     bool said_goodbye;     /* its relay did, and the connection has not ended */
     tl_time registered_at; /* 0: never */
-    tl_time
-        replaced_at; /* its registration was replaced while the other one's was under way; else 0 */
+    /* Its registration was replaced while the other one's was under way; else 0. */
+    tl_time replaced_at;
 } side;
 
 struct tl_relay_pair {

@@ -175,24 +175,27 @@ static void fail(tl_call *call, tl_err e, const tl_why *why)
                  "%s", why->text);
 }
 
-bool tl_node_peer_arg(const tl_node *n, const json_t *args, const char *key, tl_call *call,
-                      tl_node_id *ret)
+typedef tl_err (*finder)(const tl_node *n, tl_slice text, tl_node_id *ret, tl_why *why);
+
+static bool find_arg(const tl_node *n, finder of, const char *text, tl_call *call, tl_node_id *ret)
 {
     tl_why why = {""};
-    tl_err e = tl_node_find_peer(n, tl_slice_str(tl_json_string(args, key, "")), ret, &why);
+    tl_err e = of(n, tl_slice_str(text), ret, &why);
     if (e)
         fail(call, e, &why);
     return !e;
 }
 
+bool tl_node_peer_arg(const tl_node *n, const json_t *args, const char *key, tl_call *call,
+                      tl_node_id *ret)
+{
+    return find_arg(n, tl_node_find_peer, tl_json_string(args, key, ""), call, ret);
+}
+
 bool tl_node_other_arg(const tl_node *n, const json_t *args, const char *key, tl_call *call,
                        tl_node_id *ret)
 {
-    tl_why why = {""};
-    tl_err e = tl_node_find_other(n, tl_slice_str(tl_json_string(args, key, "")), ret, &why);
-    if (e)
-        fail(call, e, &why);
-    return !e;
+    return find_arg(n, tl_node_find_other, tl_json_string(args, key, ""), call, ret);
 }
 
 /* --- the verb peer.find --- */

@@ -82,8 +82,8 @@ void tl_node_introducing_of(const tl_node *n, tl_relaying *ret_introducing);
 /* `introduces` and `introducedBy` of the capabilities: new references. NULL: it does not, none do. */
 json_t *tl_node_introduces_capability(const tl_node *n);
 json_t *tl_node_introduced_capability(const tl_node *n);
-json_t *
-tl_node_introducing_json(const tl_node *n); /* `introducing` of the status; NULL: out of memory */
+/* `introducing` of the status; NULL: out of memory. */
+json_t *tl_node_introducing_json(const tl_node *n);
 /* Sets `introducers`. */
 void tl_node_doctor_introducers(const tl_node *n, tl_doctor_facts *facts);
 void tl_node_run_introducing(tl_node *n);
@@ -124,8 +124,8 @@ void tl_node_do_relay_status(tl_node *n, const json_t *args, tl_call *call);
 const char *tl_node_relay_name(const tl_node *n, const tl_peer_facts *f, char ret[TL_RELAY_NAME]);
 /* `relayedBy` of the capabilities; NULL: nobody relays for us, or out of memory. */
 json_t *tl_node_relayed_capability(const tl_node *n);
-json_t *
-tl_node_relayed_json(const tl_node *n); /* `relayed_by` of the status; NULL: out of memory */
+/* `relayed_by` of the status; NULL: out of memory. */
+json_t *tl_node_relayed_json(const tl_node *n);
 /* As tl_peers_events.on_attached and on_relayed. */
 void tl_node_on_attached(void *user);
 void tl_node_on_relayed(void *user, const tl_node_id *node, uint64_t bytes);

@@ -20,8 +20,8 @@ typedef struct {
     uint32_t id; /* the caller's; not 0 */
     tl_way_kind kind;
     bool usable;
-    tl_time
-        rtt; /* 0: not measured. Of a direct way the shortest, for a load is no property of it */
+    /* 0: not measured. Of a direct way the shortest, for a load is no property of it. */
+    tl_time rtt;
     tl_time usable_since;
     unsigned losses; /* times it was lost after being usable, lately */
 } tl_way;

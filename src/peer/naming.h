@@ -46,11 +46,11 @@ typedef struct {
     tl_node_id id;
     const char *name; /* its display name, borrowed; "": not known */
     bool own;         /* this node: it is meant where no other is */
-    bool
-        familiar; /* a member of our networks, or one that this node asked: its first digits were seen here */
-    bool
-        announced; /* nothing but the ID is known, as the local network announces it: TL_NAMING_DIGITS_SAFE digits
-                     * name it, and it takes no digits and no name away from others */
+    /* A member of our networks, or one that this node asked: its first digits were seen here. */
+    bool familiar;
+    /* Nothing but the ID is known, as the local network announces it: TL_NAMING_DIGITS_SAFE digits name it, and it
+     * takes no digits and no name away from others. */
+    bool announced;
 } tl_naming_known;
 
 typedef enum {

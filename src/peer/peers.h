@@ -291,9 +291,9 @@ typedef struct {
     tl_time connected_at;
     bool dialled; /* by us; else by the peer, who chooses the path */
     bool lost;    /* nothing gets through by this path any more, and another is being looked for */
-    bool
-        silent; /* lost; or while questions are under way, nothing came for TL_PEERS_SILENT and two round
-                     trips, although the peer is asked for a packet every TL_WATCH_EVERY */
+    /* Lost; or while questions are under way, nothing came for TL_PEERS_SILENT and two round trips, although the peer
+     * is asked for a packet every TL_WATCH_EVERY. */
+    bool silent;
     bool by_udp;      /* of a relayed one: it reaches the relay by UDP */
     bool by_tcp;      /* of one on the local network: it goes by TCP */
     tl_leg_state leg; /* does UDP pass to the relay of its session? */
@@ -313,8 +313,8 @@ typedef struct {
     uint64_t upgrades, fallbacks, switches; /* to direct, back to the relay, between direct ways */
     uint64_t udp_upgrades, udp_fallbacks;   /* at the relay: to UDP, back to the WebSocket */
     uint64_t udp_lost, migrations; /* UDP relay ways that fell silent; addresses told anew */
-    uint64_t
-        relay_strays; /* from a relay's UDP address, and of no connection, session or question */
+    /* From a relay's UDP address, and of no connection, session or question. */
+    uint64_t relay_strays;
 } tl_peers_counters;
 const tl_peers_counters *tl_peers_counters_of(const tl_peers *p);
 const tl_quic_counters *tl_peers_quic_counters(const tl_peers *p);

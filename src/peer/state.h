@@ -154,9 +154,8 @@ struct tl_udp_way {
     tl_addr bound_as; /* our address when we last sent the token; NONE: never */
     tl_checks *checks;
     uint16_t pair; /* in the checks */
-    tl_time
-        due_at; /* WAITING: the end of the pause. MOVING: the next RelayMigrate. PROVING: the end of
-                       our patience. STANDS: TL_NEVER */
+    /* WAITING: the end of the pause. MOVING: the next RelayMigrate. PROVING: the end of our patience. STANDS: TL_NEVER. */
+    tl_time due_at;
     tl_time pause; /* the next one */
     tl_time token_at, stands_since, knocked_at;
     bool doubted;           /* STANDS: no check was answered since something else fell silent */

@@ -74,9 +74,8 @@ typedef struct {
     size_t bytes_max;
     double (*last_seen)(const void *user, const tl_relay_node *n);
     const void *user;
-    size_t
-        passed; /* the answer sets it: how many nodes were looked at; eight of a node's names cost
-                      as much as another node */
+    /* The answer sets it: how many nodes were looked at; eight of a node's names cost as much as another node. */
+    size_t passed;
 } tl_relay_query;
 
 /* Appends the discoverResponse for `asker`, at most bytes_max long. A node passes the filters as

@@ -76,9 +76,9 @@ tl_signal_code tl_signal_code_parse(tl_slice name);
  * know counts for nothing. */
 typedef struct {
     bool quiet; /* "quiet": this node wants no peerJoined and peerLeft */
-    bool
-        relay_token; /* "relay-token": it understands relayOffer, relayWarning and binary messages */
-    bool goodbye;    /* "goodbye": it understands goodbye */
+    /* "relay-token": it understands relayOffer, relayWarning and binary messages. */
+    bool relay_token;
+    bool goodbye;       /* "goodbye": it understands goodbye */
     bool peers_changed; /* "peers-changed": it understands peersChanged */
 } tl_signal_features;
 
